@@ -1,0 +1,1 @@
+"""Fixed-point networks: quantise, emulate, verify, export."""

@@ -1,0 +1,1 @@
+"""Train spiking recurrent networks with local plasticity on a CPU."""

@@ -1,0 +1,35 @@
+"""Threads over samples: a pool of serial kernels that release the GIL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["N_GROUPS", "run_groups", "sample_groups"]
+
+N_GROUPS = 8
+"""Upper bound of the groups that a batch is cut into, for any number of threads."""
+
+
+def sample_groups(n_samples: int) -> list[tuple[int, int]]:
+    """Cut `n_samples` into at most `N_GROUPS` ranges that depend on nothing else.
+
+    Sums over a batch are taken inside a group and then over the groups in order, so that
+    their bits do not depend on the number of threads.
+    """
+    n_groups = min(N_GROUPS, n_samples)
+    edges = [n_samples * k // n_groups for k in range(n_groups + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def run_groups(work: Callable[[int, int, int], None], n_samples: int, threads: int):
+    """Call `work(group, start, stop)` for every group of samples, on `threads` threads."""
+    groups = list(enumerate(sample_groups(n_samples)))
+    if threads <= 1 or len(groups) <= 1:
+        for group, (start, stop) in groups:
+            work(group, start, stop)
+        return
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        jobs = [pool.submit(work, group, *span) for group, span in groups]
+        for job in jobs:
+            job.result()
