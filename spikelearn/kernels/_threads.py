@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,16 +15,18 @@ N_GROUPS = 8
 def sample_groups(n_samples: int) -> list[tuple[int, int]]:
     """Cut `n_samples` into at most `N_GROUPS` ranges that depend on nothing else.
 
-    Sums over a batch are taken inside a group and then over the groups in order, so that
-    their bits do not depend on the number of threads.
+    Sums over a batch are taken inside a group and then over the groups in order, so
+    that their bits do not depend on the number of threads.
     """
     n_groups = min(N_GROUPS, n_samples)
     edges = [n_samples * k // n_groups for k in range(n_groups + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
-def run_groups(work: Callable[[int, int, int], None], n_samples: int, threads: int):
-    """Call `work(group, start, stop)` for every group of samples, on `threads` threads."""
+def run_groups(
+    work: Callable[[int, int, int], None], n_samples: int, threads: int
+) -> None:
+    """Call `work(group, start, stop)` for every group, on `threads` threads."""
     groups = list(enumerate(sample_groups(n_samples)))
     if threads <= 1 or len(groups) <= 1:
         for group, (start, stop) in groups:

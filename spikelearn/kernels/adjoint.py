@@ -43,8 +43,8 @@ def eprop(cell, weights, events, trajectory, signal, begin, end, out):
         e_ji[t]  = psi_j[t] (xbar_ji[t] - beta_j eps_ji[t])
         eps_ji[t+1] = rho_j eps_ji[t] + e_ji[t]
 
-    with the pre trace xbar (membrane, and synaptic filter if there is one, of the spikes
-    of i) and, with reset "zero", the decay of xbar cut at the spikes of j. Transposed:
+    with the pre trace xbar (the spikes of i through the membrane filter and, if there
+    is one, the synaptic filter), cut at the spikes of j for reset "zero". Transposed:
 
         ebar[t] = kappa ebar[t+1] + error[t]
         p   = psi[t] (M + B out_gain ebar[t] + ga)

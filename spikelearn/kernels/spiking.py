@@ -1,7 +1,7 @@
 """Forward pass of a recurrent network of (adaptive) leaky integrate-and-fire cells.
 
-All T steps of all samples run in one call. Spikes are events: a step adds one weight row
-per input event and per recurrent spike, so its cost grows with activity, not with size.
+All T steps of all samples run in one call. Spikes are events: a step adds one weight
+row per input event and per recurrent spike, so its cost grows with activity.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from spikelearn.kernels import kernel
 class Cell(NamedTuple):
     """Per-neuron constants of one time step; every array has shape (N,).
 
-    `height` and `inverse_width` belong to the pseudo-derivative. A flag switches off the
-    work of a mechanism that no neuron of the population has.
+    `height` and `inverse_width` belong to the pseudo-derivative. A flag switches off
+    the work of a mechanism that no neuron of the population has.
     """
 
     alpha_m: Any
@@ -75,7 +75,7 @@ class Trajectory(NamedTuple):
 
 @kernel
 def count_events(x):
-    """Return the number of non-zero entries in each (sample, step) row of x (R, n_in)."""
+    """Count the non-zero entries of each row of x (R, n_in)."""
     counts = np.zeros(x.shape[0], np.int64)
     for row in range(x.shape[0]):
         for k in range(x.shape[1]):

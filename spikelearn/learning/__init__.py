@@ -1,0 +1,1 @@
+"""Local learning: rules, learning signals, losses, optimisers, the trainer."""

@@ -1,0 +1,162 @@
+"""Optimisers: frozen hyperparameters; state and weights are dicts of arrays.
+
+`step(weights, gradients, state, scale)` changes weights and state in place, so that the
+state can be written to a checkpoint and read back bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from spikelearn.errors import require
+from spikelearn.learning.gradients import global_norm
+
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "clip_gradients"]
+
+Arrays = dict[str, np.ndarray]
+
+
+class Optimizer(Protocol):
+    """What the trainer needs of an optimiser."""
+
+    lr: float
+
+    def init(self, weights: Arrays) -> Arrays:
+        """Return the state for the first step."""
+
+    def step(
+        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+    ) -> None:
+        """Move weights in place; `scale` multiplies the learning rate."""
+
+
+def clip_gradients(gradients: Arrays, max_norm: float) -> float:
+    """Scale gradients in place to a global norm of at most `max_norm`.
+
+    Returns the norm before clipping (Pascanu et al. 2013, arXiv:1211.5063).
+    """
+    norm = global_norm(gradients)
+    if norm > max_norm:
+        for gradient in gradients.values():
+            gradient *= max_norm / norm
+    return norm
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent with momentum, m := mu m + g, w := w - lr m.
+
+    Parameters
+    ----------
+    lr
+        Learning rate.
+    momentum
+        mu in [0, 1); 0 is plain gradient descent.
+
+    Raises
+    ------
+    InvalidValue
+        If a parameter is out of range.
+    """
+
+    lr: float = 1e-2
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0, "SGD.lr", "must be > 0", self.lr)
+        where = "SGD.momentum"
+        require(0 <= self.momentum < 1, where, "must be in [0, 1)", self.momentum)
+
+    def init(self, weights: Arrays) -> Arrays:
+        """Return zero momenta, or nothing for plain gradient descent."""
+        if self.momentum == 0:
+            return {}
+        return {f"{name}/m": np.zeros_like(w) for name, w in weights.items()}
+
+    def step(
+        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+    ) -> None:
+        """Move weights in place."""
+        for name, w in weights.items():
+            step = gradients[name]
+            if self.momentum:
+                m = state[f"{name}/m"]
+                m *= self.momentum
+                m += step
+                step = m
+            w -= self.lr * scale * step
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980).
+
+        m := b1 m + (1 - b1) g,   v := b2 v + (1 - b2) g^2
+        "pytorch":  w -= lr  mhat / (sqrt(vhat) + eps)
+        "tf1":      w -= lr sqrt(1 - b2^t) / (1 - b1^t)  m / (sqrt(v) + eps)
+
+    with mhat = m / (1 - b1^t), vhat = v / (1 - b2^t). The second form (section 2 of the
+    paper, TensorFlow 1, NEST) adds eps before the bias of v is corrected.
+
+    Parameters
+    ----------
+    lr
+        Learning rate.
+    beta1, beta2
+        Decay of the moments, in [0, 1).
+    eps
+        Denominator offset.
+    form
+        "pytorch" or "tf1".
+
+    Raises
+    ------
+    InvalidValue
+        If a parameter is out of range.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    form: str = "pytorch"
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0, "Adam.lr", "must be > 0", self.lr)
+        require(0 <= self.beta1 < 1, "Adam.beta1", "must be in [0, 1)", self.beta1)
+        require(0 <= self.beta2 < 1, "Adam.beta2", "must be in [0, 1)", self.beta2)
+        require(self.eps > 0, "Adam.eps", "must be > 0", self.eps)
+        forms = ("pytorch", "tf1")
+        require(self.form in forms, "Adam.form", f"must be one of {forms}", self.form)
+
+    def init(self, weights: Arrays) -> Arrays:
+        """Return zero moments and the step counter."""
+        state = {"t": np.zeros((), np.int64)}
+        for name, w in weights.items():
+            state[f"{name}/m"] = np.zeros_like(w)
+            state[f"{name}/v"] = np.zeros_like(w)
+        return state
+
+    def step(
+        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+    ) -> None:
+        """Move weights in place."""
+        state["t"] += 1
+        t = int(state["t"])
+        correction_1 = 1.0 - self.beta1**t
+        correction_2 = float(np.sqrt(1.0 - self.beta2**t))
+        eps = self.eps if self.form == "tf1" else self.eps * correction_2
+        rate = self.lr * scale * correction_2 / correction_1
+        for name, w in weights.items():
+            g, m, v = gradients[name], state[f"{name}/m"], state[f"{name}/v"]
+            m *= self.beta1
+            m += (1.0 - self.beta1) * g
+            v *= self.beta2
+            v += (1.0 - self.beta2) * np.square(g)
+            w -= rate * m / (np.sqrt(v) + eps)
+
+
+OPTIMIZERS: dict[str, type] = {"sgd": SGD, "adam": Adam}

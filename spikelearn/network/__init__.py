@@ -1,0 +1,16 @@
+"""Cells, readout, connectivity and the recurrent network that joins them."""
+
+from spikelearn.network.cells import ALIF, CELLS, LIF, Surrogate
+from spikelearn.network.model import Params, Record, RecurrentNetwork
+from spikelearn.network.readout import LeakyReadout
+
+__all__ = [
+    "ALIF",
+    "CELLS",
+    "LIF",
+    "LeakyReadout",
+    "Params",
+    "Record",
+    "RecurrentNetwork",
+    "Surrogate",
+]
