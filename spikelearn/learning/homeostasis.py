@@ -18,8 +18,9 @@ class FiringRate:
 
     The energy of one trial is E = strength / 2 sum_j (f_j - f*)^2 with f_j in spikes
     per ms of that trial (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, methods).
-    Its local gradient, strength (f_j - f*) / T sum_t e_ji[t], uses the unfiltered eligibility and
-    is averaged over samples: neuron-specific modulator times e-prop's own eligibility.
+    Its local gradient, strength (f_j - f*) / T sum_t e_ji[t], uses the unfiltered
+    eligibility and is averaged over samples: neuron-specific modulator times e-prop's
+    own eligibility.
     (NEST's bsshslm models divide the whole gradient by the length of the learning
     window: their c_reg is `strength` times that length.)
 
