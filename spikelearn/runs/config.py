@@ -1,0 +1,257 @@
+"""Configuration of a run: pydantic models, TOML files, `key=value` overrides.
+
+Values come, later ones winning, from the defaults below, from what the task recommends,
+from the file, from the overrides.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikelearn import tasks
+from spikelearn.errors import (
+    FileAccessError,
+    FileFormatError,
+    InvalidValue,
+    unknown_name,
+)
+from spikelearn.network import Params
+
+__all__ = ["RunConfig", "load_config", "resolve_config"]
+
+Numbers = float | list[float]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TaskConfig(BaseModel):
+    """`[task]`: a name of `spikelearn tasks` and that task's own parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters beside the name."""
+        return dict(self.model_extra or {})
+
+
+class NetworkConfig(_Section):
+    """`[network]`: population, connectivity, readout. Times in ms.
+
+    Cell parameters are numbers or lists with one number per neuron. The last
+    `adaptive_fraction` of ALIF neurons adapt; the others have beta = 0.
+    """
+
+    cell: Literal["LIF", "ALIF"] = "ALIF"
+    n_rec: int = Field(100, ge=1, le=100_000)
+    adaptive_fraction: float = Field(1.0, ge=0, le=1)
+    tau_m: Numbers = 20.0
+    tau_syn: Numbers = 0.0
+    tau_a: Numbers = 200.0
+    beta: Numbers = 0.1
+    v_th: Numbers = 1.0
+    t_ref: Numbers = 0.0
+    reset: str = "subtract"
+    input_scaling: str = "unit"
+    tau_out: float = 20.0
+    readout_scaling: str = "leak"
+    gain: float = 1.0
+    gain_in: float = 1.0
+    gain_out: float = 1.0
+    density: float = 1.0
+    surrogate: str = "triangular"
+    gamma: float = 0.3
+    width: float = 1.0
+    dtype: str = "float32"
+
+
+class LearningConfig(_Section):
+    """`[learning]`: rule, learning signal, homeostasis, loss."""
+
+    rule: str = "e-prop"
+    feedback: str = "random"
+    feedback_scale: float | None = None
+    feedback_decay: float = 1e-3
+    rate_target_hz: float = 10.0
+    rate_strength: float = 0.0
+    reduction: str = "sum"
+    trainable: list[str] = Field(default_factory=lambda: list(Params.names))
+
+
+class OptimizerConfig(_Section):
+    """`[optimizer]`: name, step size, and what is done to gradients before it."""
+
+    name: Literal["sgd", "adam"] = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    form: str = "pytorch"
+    schedule: str = "constant"
+    clip_norm: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class TrainingConfig(_Section):
+    """`[training]`: length, batches, seed, how often to evaluate and to save."""
+
+    iterations: int = Field(1000, ge=1)
+    batch_size: int = Field(32, ge=1)
+    seed: int = Field(0, ge=0)
+    evaluate_every: int = Field(100, ge=1)
+    evaluate_samples: int | None = Field(None, ge=1)
+    checkpoint_every: int = Field(50, ge=1)
+
+
+class RunConfig(_Section):
+    """Everything that determines the numbers of a run."""
+
+    task: TaskConfig
+    network: NetworkConfig = Field(default_factory=NetworkConfig)
+    learning: LearningConfig = Field(default_factory=LearningConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain nested values, as they are written to `config.toml`."""
+        return self.model_dump(exclude_none=True)
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "task": TaskConfig,
+    "network": NetworkConfig,
+    "learning": LearningConfig,
+    "optimizer": OptimizerConfig,
+    "training": TrainingConfig,
+}
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file into nested values.
+
+    Raises
+    ------
+    FileAccessError, FileFormatError
+        If it cannot be read, or is not TOML.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise FileAccessError(
+            f"config {str(path)!r} must be readable; got: {error.strerror}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"config {str(path)!r} is not valid TOML: {error}."
+        raise FileFormatError(message) from error
+
+
+def resolve_config(
+    values: dict[str, Any] | None = None, overrides: Iterable[str] = ()
+) -> RunConfig:
+    """Fill, override and check a configuration.
+
+    Parameters
+    ----------
+    values
+        Nested values, as from `load_config`.
+    overrides
+        Strings `section.key=value` (or `key=value` where only one section has the
+        key); values are written as in TOML, strings may go without quotes.
+
+    Raises
+    ------
+    UnknownName
+        For an unknown section, key, task or task parameter, with a suggestion.
+    InvalidValue
+        For a value of the wrong type or out of range; all of them at once.
+    """
+    given: dict[str, Any] = {}
+    _merge(given, values or {})
+    for text in overrides:
+        _override(given, text)
+    _check_names(given)
+    task = given.get("task")
+    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+        raise InvalidValue(
+            f"task.name must be a task's name; got {task!r}. (See: spikelearn tasks.)"
+        )
+    parameters = {key: value for key, value in task.items() if key != "name"}
+    made = tasks.make(task["name"], **parameters)
+    merged: dict[str, Any] = {}
+    _merge(merged, made.recommended)
+    _merge(merged, given)
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise InvalidValue("\n".join(map(_message, error.errors()))) from None
+
+
+def _merge(target: dict[str, Any], source: dict[str, Any]) -> None:
+    """Copy nested values of `source` over those of `target`."""
+    for key, value in source.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        elif isinstance(value, dict):
+            target[key] = {}
+            _merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    key, equals, raw = text.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not equals or not raw.strip():
+        raise InvalidValue(
+            f"override must have the form key=value; got {text!r}. "
+            "(For example optimizer.lr=0.001.)"
+        )
+    if not dot:
+        section, name = _section_of(section), section
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()
+    values.setdefault(section, {})[name] = value
+
+
+def _section_of(name: str) -> str:
+    owners = [s for s, model in SECTIONS.items() if name in model.model_fields]
+    if len(owners) == 1:
+        return owners[0]
+    if len(owners) > 1:
+        choices = ", ".join(f"{owner}.{name}" for owner in owners)
+        raise InvalidValue(
+            f"override key must belong to one section; got {name!r}, which could be "
+            f"{choices}."
+        )
+    known = [key for model in SECTIONS.values() for key in model.model_fields]
+    raise unknown_name("configuration key", name, known)
+
+
+def _check_names(values: dict[str, Any]) -> None:
+    for section, content in values.items():
+        if section not in SECTIONS:
+            raise unknown_name("configuration section", section, SECTIONS)
+        if not isinstance(content, dict):
+            raise InvalidValue(f"section [{section}] must hold keys; got {content!r}.")
+        if section == "task":
+            continue
+        known = SECTIONS[section].model_fields
+        for key in content:
+            if key not in known:
+                raise unknown_name(f"key in [{section}]", key, known)
+
+
+def _message(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    return f"{place}: {error['msg']}; got {error['input']!r}."
