@@ -1,0 +1,280 @@
+"""Network descriptions as HDF5 files and as JSON.
+
+Both forms become the same plain document, which is checked key by key before anything
+is built. Nothing is executed, and no array is read before its size and type are known.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hardware.description import (
+    Connection,
+    NetworkDescription,
+    NeuronParameters,
+    ReadoutParameters,
+    TestVectors,
+)
+from spikelearn.errors import FileFormatError, HardwareError
+from spikelearn.files import open_hdf5, write_hdf5
+
+__all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "load_schema", "to_json"]
+
+KIND = "network_description"
+FORMAT_VERSION = 1
+MAX_ELEMENTS = 2**26
+"""Largest array that is read from a file (256 MiB of int32)."""
+MAX_JSON_BYTES = 2**28
+MAX_METADATA_BYTES = 2**20
+
+_CONNECTIONS = ("w_in", "w_rec", "w_out")
+_CONNECTION_ATTRIBUTES = ("exponent", "bits", "sign")
+_NEURON_ARRAYS = (
+    "du",
+    "dv",
+    "bias_mant",
+    "bias_exp",
+    "vth",
+    "beta",
+    "db",
+    "refractory",
+)
+_READOUT_ARRAYS = ("dv", "bias_mant", "bias_exp")
+_VECTOR_ARRAYS = ("x", "u", "v", "b", "spikes", "y")
+_PLAIN = ("input_bits", "dt", "metadata")
+
+
+def load_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) that `to_json` follows."""
+    folder = importlib.resources.files("hardware") / "schema"
+    text = (folder / "network_description.schema.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def to_json(network: NetworkDescription) -> str:
+    """Return the description without vectors as JSON; see `NetworkDescription`."""
+    document: dict[str, Any] = {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "input_bits": network.input_bits,
+        "dt": network.dt,
+        "metadata": network.metadata,
+    }
+    for name in _CONNECTIONS:
+        block = getattr(network, name)
+        document[name] = {key: getattr(block, key) for key in _CONNECTION_ATTRIBUTES}
+        document[name]["weights"] = block.weights.tolist()
+    neurons, readout = network.neurons, network.readout
+    document["neurons"] = {k: getattr(neurons, k).tolist() for k in _NEURON_ARRAYS}
+    document["neurons"]["reset"] = neurons.reset
+    document["readout"] = {k: getattr(readout, k).tolist() for k in _READOUT_ARRAYS}
+    return json.dumps(document, allow_nan=False)
+
+
+def from_json(text: str | bytes) -> NetworkDescription:
+    """Build a description from JSON; see `NetworkDescription.from_json`."""
+    where = "JSON network description"
+    if len(text) > MAX_JSON_BYTES:
+        raise FileFormatError(
+            f"{where} must be at most {MAX_JSON_BYTES} bytes; got {len(text)}."
+        )
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{where} is not valid JSON: {error}.") from error
+    _expect_keys(
+        where,
+        document,
+        ("kind", "format_version", *_PLAIN, *_CONNECTIONS, "neurons", "readout"),
+    )
+    if document["kind"] != KIND:
+        raise FileFormatError(f"{where} must hold a {KIND}; got {document['kind']!r}.")
+    version = document["format_version"]
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise FileFormatError(f"{where} must state its format_version.")
+    if version > FORMAT_VERSION:
+        raise FileFormatError(
+            f"{where} has format version {version}; this spikelearn reads up to "
+            f"{FORMAT_VERSION}. (Install a newer spikelearn.)"
+        )
+    return _build(where, document)
+
+
+def save(network: NetworkDescription, path: str | Path) -> None:
+    """Write the HDF5 file; see `NetworkDescription.save`."""
+
+    def fill(file: h5py.File) -> None:
+        file.attrs["input_bits"] = network.input_bits
+        file.attrs["dt"] = network.dt
+        metadata = json.dumps(network.metadata, allow_nan=False).encode()
+        file["metadata"] = np.frombuffer(metadata, np.uint8)
+        for name in _CONNECTIONS:
+            group, block = file.create_group(name), getattr(network, name)
+            _write_arrays(group, block, ("weights",))
+            for key in _CONNECTION_ATTRIBUTES:
+                group.attrs[key] = getattr(block, key)
+        neurons = file.create_group("neurons")
+        _write_arrays(neurons, network.neurons, _NEURON_ARRAYS)
+        neurons.attrs["reset"] = network.neurons.reset
+        _write_arrays(file.create_group("readout"), network.readout, _READOUT_ARRAYS)
+        if network.vectors is not None:
+            _write_arrays(file.create_group("vectors"), network.vectors, _VECTOR_ARRAYS)
+            if network.vectors.label is not None:
+                file["vectors/label"] = network.vectors.label
+
+    write_hdf5(path, KIND, FORMAT_VERSION, fill)
+
+
+def _write_arrays(group: h5py.Group, owner: Any, names: Iterable[str]) -> None:
+    for name in names:
+        array = getattr(owner, name)
+        group.create_dataset(
+            name, data=array, compression="gzip" if array.size else None
+        )
+
+
+def load(path: str | Path) -> NetworkDescription:
+    """Read the HDF5 file; see `NetworkDescription.load`."""
+    where = f"file {str(path)!r}"
+    try:
+        with open_hdf5(path, KIND, FORMAT_VERSION) as file:
+            return _build(where, _read_document(where, file))
+    except (FileFormatError, OSError):
+        raise
+    except (ValueError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
+        raise FileFormatError(f"{where} is corrupt: {error}.") from error
+
+
+def _read_document(where: str, file: h5py.File) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "input_bits": _scalar(where, file, "input_bits", int),
+        "dt": _scalar(where, file, "dt", float),
+        "metadata": _read_metadata(where, file),
+    }
+    for name in _CONNECTIONS:
+        group = _group(where, file, name)
+        document[name] = _read_arrays(where, group, ("weights",), ndim=2)
+        document[name]["sign"] = _scalar(where, group, "sign", str)
+        for key in ("exponent", "bits"):
+            document[name][key] = _scalar(where, group, key, int)
+    neurons = _group(where, file, "neurons")
+    document["neurons"] = _read_arrays(where, neurons, _NEURON_ARRAYS, ndim=1)
+    document["neurons"]["reset"] = _scalar(where, neurons, "reset", str)
+    readout = _group(where, file, "readout")
+    document["readout"] = _read_arrays(where, readout, _READOUT_ARRAYS, ndim=1)
+    if "vectors" in file:
+        vectors = _group(where, file, "vectors")
+        arrays = _read_arrays(where, vectors, _VECTOR_ARRAYS, ndim=3)
+        has_label = "label" in vectors
+        arrays["label"] = _array(where, vectors, "label", 1) if has_label else None
+        document["vectors"] = arrays
+    return document
+
+
+def _group(where: str, parent: h5py.Group, name: str) -> h5py.Group:
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise FileFormatError(f"{where} must hold the group {name!r} itself.")
+    group = parent[name]
+    if not isinstance(group, h5py.Group):
+        raise FileFormatError(f"{where} must hold {name!r} as a group.")
+    return group
+
+
+def _read_arrays(
+    where: str, group: h5py.Group, names: Iterable[str], ndim: int
+) -> dict[str, Any]:
+    return {name: _array(where, group, name, ndim) for name in names}
+
+
+def _array(
+    where: str, group: h5py.Group, name: str, ndim: int, limit: int = MAX_ELEMENTS
+) -> np.ndarray:
+    place = f"{where}: {group.name.rstrip('/')}/{name}"
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise FileFormatError(f"{place} must be stored in the file itself.")
+    data = group[name]
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+        raise FileFormatError(f"{place} must be an array in the file itself.")
+    if data.dtype.kind not in "iu" or data.ndim != ndim:
+        raise FileFormatError(
+            f"{place} must hold integers on {ndim} axes; got {data.dtype} of shape "
+            f"{data.shape}."
+        )
+    largest = max(data.size, int(np.prod(data.chunks or (0,), dtype=np.float64)))
+    if largest > limit:
+        raise FileFormatError(
+            f"{place} must have at most {limit} values; got {largest}."
+        )
+    return data[()]
+
+
+def _scalar(where: str, group: h5py.Group, name: str, kind: type) -> Any:
+    value = group.attrs[name]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise FileFormatError(
+            f"{where}: attribute {name!r} must be of type {kind.__name__}; got "
+            f"{type(value).__name__}."
+        )
+    return value
+
+
+def _read_metadata(where: str, file: h5py.File) -> Any:
+    text = _array(where, file, "metadata", 1, MAX_METADATA_BYTES)
+    try:
+        return json.loads(text.astype(np.uint8).tobytes())
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"{where}: metadata is not JSON: {error}.") from error
+
+
+def _expect_keys(where: str, value: Any, names: Iterable[str]) -> None:
+    wanted = set(names)
+    if not isinstance(value, dict):
+        shown = type(value).__name__
+        raise FileFormatError(f"{where} must be an object; got {shown}.")
+    missing, extra = sorted(wanted - set(value)), sorted(set(value) - wanted)
+    if missing or extra:
+        raise FileFormatError(
+            f"{where} must have the keys {', '.join(sorted(wanted))}; missing: "
+            f"{', '.join(missing) or 'none'}; unknown: {', '.join(extra) or 'none'}."
+        )
+
+
+def _build(where: str, document: dict[str, Any]) -> NetworkDescription:
+    """Build the parts, collecting what each of them refuses."""
+    for name in _CONNECTIONS:
+        keys = ("weights", *_CONNECTION_ATTRIBUTES)
+        _expect_keys(f"{where}: {name}", document[name], keys)
+    _expect_keys(f"{where}: neurons", document["neurons"], (*_NEURON_ARRAYS, "reset"))
+    _expect_keys(f"{where}: readout", document["readout"], _READOUT_ARRAYS)
+    classes = dict.fromkeys(_CONNECTIONS, Connection) | {
+        "neurons": NeuronParameters,
+        "readout": ReadoutParameters,
+    }
+    if "vectors" in document:
+        classes["vectors"] = TestVectors
+    parts: dict[str, Any] = {}
+    problems = []
+    for name, kind in classes.items():
+        try:
+            parts[name] = kind(**document[name])
+        except (HardwareError, ValueError, TypeError) as error:
+            problems.append(f"{name}: {error}")
+    if not problems:
+        try:
+            return NetworkDescription(
+                **parts, **{name: document[name] for name in _PLAIN}
+            )
+        except HardwareError as error:
+            problems.append(str(error))
+    raise FileFormatError(f"{where} is not a valid network:\n" + "\n".join(problems))
