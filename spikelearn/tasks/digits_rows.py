@@ -1,0 +1,59 @@
+"""The UCI digits of scikit-learn, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from spikelearn.data.digits import DIGITS_SHAPE, load_digits
+from spikelearn.data.images import LabelledImages
+from spikelearn.tasks.row_images import RowImages
+
+__all__ = ["DigitsRows"]
+
+
+@dataclass(frozen=True)
+class DigitsRows(RowImages):
+    """1797 digits of 8 x 8 pixels in 8 rows: 1197 train, 300 validation, 300 test.
+
+    The data set does not say who wrote which digit: the same writers may be in all
+    three parts. Parameters as in `RowImages`; data as in `load_digits`.
+    """
+
+    validation: int = 300
+
+    name: ClassVar[str] = "digits-rows"
+    source: ClassVar[str] = "the UCI digits (scikit-learn)"
+    shape: ClassVar[tuple[int, int, int]] = DIGITS_SHAPE
+    test_size: ClassVar[int] = 300
+    load: ClassVar[Callable[[], LabelledImages]] = staticmethod(load_digits)
+
+    @property
+    def recommended(self) -> dict[str, dict[str, Any]]:
+        """First settings for e-prop."""
+        return {
+            "network": {
+                "cell": "ALIF",
+                "n_rec": 100,
+                "adaptive_fraction": 0.5,
+                "tau_m": 20.0,
+                "tau_a": 20.0,
+                "beta": 0.1,
+                "v_th": 0.6,
+                "t_ref": 0.0,
+                "tau_out": 20.0,
+                "gain": 1.0,
+                "reset": "subtract",
+                "input_scaling": "unit",
+                "readout_scaling": "unit",
+            },
+            "learning": {
+                "rule": "e-prop",
+                "feedback": "symmetric",
+                "rate_target_hz": 100.0,
+                "rate_strength": 0.1,
+            },
+            "optimizer": {"name": "adam", "lr": 5e-3, "form": "pytorch"},
+            "training": {"iterations": 1000, "batch_size": 64},
+        }

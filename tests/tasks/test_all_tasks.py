@@ -1,0 +1,242 @@
+"""What every task of the table must satisfy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from spikelearn.errors import InvalidValue, UnknownName
+from spikelearn.tasks import TASKS, Batch, Task, make
+
+# Small variants beside the defaults, so that every option meets every common test.
+VARIANTS = [
+    *((name, {}) for name in TASKS),
+    (
+        "evidence-accumulation",
+        {"n_cues": 3, "delay_ms": 0, "gap_ms": 0, "n_per_group": 2},
+    ),
+    ("evidence-accumulation", {"dt": 0.5, "n_cues": 1, "delay_ms": 100}),
+    ("pattern-generation", {"n_in": 3, "duration_ms": 90, "periods_ms": [45], "dt": 3}),
+    ("digits-rows", {"encoding": "spikes", "levels": 3, "steps_per_row": 4}),
+    ("digits-rows", {"shift": 1, "validation": 100}),
+    ("mnist5k-rows", {"encoding": "spikes", "shift": 2, "steps_per_row": 2}),
+]
+NETWORK_KEYS = {
+    *("cell", "n_rec", "adaptive_fraction", "tau_m", "tau_a", "beta", "v_th"),
+    *("t_ref", "tau_out", "gain", "reset", "input_scaling", "readout_scaling"),
+}
+LEARNING_KEYS = {"rule", "feedback", "rate_target_hz", "rate_strength"}
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0]}-{len(v[1])}")
+def task(request):
+    name, parameters = request.param
+    return make(name, **parameters)
+
+
+def equal(a: Batch, b: Batch) -> bool:
+    return all(
+        np.array_equal(getattr(a, f), getattr(b, f)) for f in ("x", "target", "mask")
+    )
+
+
+def check_form(task, batch, size):
+    steps = task.n_steps
+    assert batch.size == size
+    assert batch.x.shape == (steps, size, task.n_in)
+    assert batch.x.flags.c_contiguous
+    assert batch.mask.shape == (steps,) and batch.mask.dtype == np.float32
+    assert set(np.unique(batch.mask)) <= {0.0, 1.0} and batch.mask.sum() > 0
+    if task.input_bits == 0:
+        assert batch.x.dtype == np.uint8 and batch.x.max() <= 1
+    else:
+        assert batch.x.dtype == np.float32
+        levels = batch.x * (2**task.input_bits - 1)
+        np.testing.assert_allclose(levels, np.rint(levels), atol=1e-5)
+        assert levels.min() >= 0 and np.rint(levels.max()) <= 2**task.input_bits - 1
+    if task.kind == "classification":
+        assert batch.target.dtype == np.int64 and batch.target.shape == (size,)
+        assert batch.target.min() >= 0 and batch.target.max() < task.n_out
+    else:
+        assert batch.target.shape == (steps, size, task.n_out)
+
+
+def test_is_a_task_of_the_table(task):
+    assert isinstance(task, Task)
+    assert TASKS[task.name] is type(task)
+    assert task.kind in ("classification", "regression")
+
+
+def test_batches_have_the_form_the_task_states(task):
+    check_form(task, task.train_batch(3, 5, seed=2), 5)
+    for split in ("validation", "test"):
+        check_form(task, next(task.evaluation(split, 4, 2)), 2 if task.n_out > 1 else 1)
+
+
+def test_training_batches_are_a_pure_function_of_their_arguments(task):
+    first = task.train_batch(7, 4, seed=11)
+    task.train_batch(8, 4, seed=11)
+    list(task.evaluation("test", 3, 2))
+    again = make(
+        task.name, **{f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    )
+    assert equal(first, again.train_batch(7, 4, seed=11))
+    if task.name != "pattern-generation":
+        assert not np.array_equal(first.x, task.train_batch(8, 4, seed=11).x)
+        assert not np.array_equal(first.x, task.train_batch(7, 4, seed=12).x)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_evaluation_does_not_depend_on_the_size_of_batches(task, split):
+    whole = list(task.evaluation(split, 7, 7))
+    parts = list(task.evaluation(split, 7, 3))
+    axis = 0 if task.kind == "classification" else 1
+    assert len(whole) == 1 and sum(b.size for b in parts) == whole[0].size
+    x = np.concatenate([b.x for b in parts], axis=1)
+    target = np.concatenate([b.target for b in parts], axis=axis)
+    np.testing.assert_array_equal(x, whole[0].x)
+    np.testing.assert_array_equal(target, whole[0].target)
+
+
+def test_validation_test_and_training_trials_differ(task):
+    if task.name == "pattern-generation":
+        assert "fitting" in task.splits["test"]
+        return
+    test = next(task.evaluation("test", 4, 4)).x
+    validation = next(task.evaluation("validation", 4, 4)).x
+    train = task.train_batch(0, 4, seed=2020).x
+    trials = {
+        part[:, b].tobytes() for part in (test, validation, train) for b in range(4)
+    }
+    assert len(trials) == 12
+
+
+def test_batches_are_read_only(task):
+    batch = task.train_batch(0, 2, seed=0)
+    for array in (batch.x, batch.target, batch.mask):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        batch.x = batch.x
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        task.dt = 2.0
+
+
+def test_recommended_is_plain_and_new_each_time(task):
+    sections = task.recommended
+    assert set(sections) == {"network", "learning", "optimizer", "training"}
+    assert set(sections["network"]) <= NETWORK_KEYS
+    assert set(sections["learning"]) == LEARNING_KEYS
+    assert {"name", "lr"} <= set(sections["optimizer"]) <= {"name", "lr", "form"}
+    assert set(sections["training"]) == {"iterations", "batch_size"}
+    assert json.loads(json.dumps(sections)) == sections
+    sections["network"].clear()
+    assert task.recommended["network"]
+
+
+def test_splits_are_described(task):
+    assert set(task.splits) == {"train", "validation", "test"}
+    assert all(isinstance(text, str) and text for text in task.splits.values())
+
+
+@pytest.mark.parametrize("arguments", [(-1, 1, 0), (0, 0, 0), (0, 1, -1), (0, 1.5, 0)])
+def test_impossible_batches_are_refused(task, arguments):
+    with pytest.raises(InvalidValue, match=r"train_batch\.\w+ must be an integer"):
+        task.train_batch(*arguments)
+
+
+def test_impossible_evaluations_are_refused_at_once(task):
+    with pytest.raises(UnknownName, match=r"'tset'.*Did you mean 'test'"):
+        task.evaluation("tset", None, 8)
+    with pytest.raises(InvalidValue, match=r"evaluation\.size"):
+        task.evaluation("test", 0, 8)
+    with pytest.raises(InvalidValue, match=r"evaluation\.batch_size"):
+        task.evaluation("test", None, 0)
+
+
+def test_unknown_names_come_with_a_suggestion():
+    with pytest.raises(UnknownName, match="Did you mean 'digits-rows'"):
+        make("digit-rows")
+    with pytest.raises(UnknownName, match="Did you mean 'delay_ms'"):
+        make("evidence-accumulation", delay=100)
+    with pytest.raises(UnknownName, match="Did you mean 'spikes'"):
+        make("digits-rows", encoding="spike")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        (
+            "evidence-accumulation",
+            {"delay_ms": -5},
+            r"delay_ms must be >= 0 ms; got -5",
+        ),
+        ("evidence-accumulation", {"cue_ms": 0}, r"cue_ms must be >= 1 ms"),
+        ("evidence-accumulation", {"cue_ms": 10.5}, r"cue_ms must be a multiple"),
+        ("evidence-accumulation", {"cue_ms": float("nan")}, r"cue_ms must be a finite"),
+        ("evidence-accumulation", {"n_cues": 4}, r"n_cues must be odd; got 4"),
+        ("evidence-accumulation", {"n_cues": "7"}, r"n_cues must be an integer"),
+        ("evidence-accumulation", {"n_cues": True}, r"n_cues must be an integer"),
+        ("evidence-accumulation", {"f_cue_hz": 1001}, r"f_cue_hz must be <= 1000 Hz"),
+        ("evidence-accumulation", {"f_noise_hz": -1}, r"f_noise_hz must be >= 0 Hz"),
+        ("evidence-accumulation", {"p_group": 0.6}, r"p_group must be <= 0.5"),
+        ("evidence-accumulation", {"dt": 0}, r"dt must be > 0 ms"),
+        ("pattern-generation", {"duration_ms": -1}, r"duration_ms must be >= 2 ms"),
+        ("pattern-generation", {"duration_ms": 1}, r"duration_ms must be >= 2 ms"),
+        ("pattern-generation", {"periods_ms": []}, r"periods_ms must be a list"),
+        ("pattern-generation", {"periods_ms": 3.0}, r"periods_ms must be a list"),
+        ("pattern-generation", {"periods_ms": [2000]}, r"must be <= 1000 ms"),
+        ("pattern-generation", {"periods_ms": ["a"]}, r"must be a finite number"),
+        ("pattern-generation", {"f_in_hz": 0}, r"f_in_hz must be > 0 Hz"),
+        (
+            "pattern-generation",
+            {"pattern_seed": -1},
+            r"pattern_seed must be an integer",
+        ),
+        ("digits-rows", {"steps_per_row": 0}, r"DigitsRows\.steps_per_row"),
+        ("digits-rows", {"validation": 15}, r"validation must be a multiple of 10"),
+        ("digits-rows", {"validation": 1490}, r"<= 748; got 1490"),
+        ("digits-rows", {"shift": 5}, r"shift must be <= 4 pixels"),
+        ("digits-rows", {"levels": 0}, r"levels must be an integer >= 1"),
+        ("mnist5k-rows", {"validation": -10}, r"Mnist5kRows\.validation"),
+        ("mnist5k-rows", {"dt": float("inf")}, r"dt must be a finite number"),
+    ],
+)
+def test_bad_values_are_refused(name, parameters, message):
+    with pytest.raises(InvalidValue, match=message):
+        make(name, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": np.zeros((3, 2), np.uint8)}, "x must have shape"),
+        ({"x": np.zeros((3, 2, 4), np.float64)}, "x must be uint8"),
+        ({"x": np.full((3, 2, 4), np.nan, np.float32)}, "x must be finite"),
+        ({"target": np.zeros(3, np.int64)}, "target must have shape"),
+        ({"target": np.zeros(2, np.int32)}, "target must be int64"),
+        ({"target": np.zeros((2, 3, 1))}, "target must have shape"),
+        ({"target": np.full((3, 2, 1), np.inf)}, "target must be finite"),
+        ({"mask": np.ones(2, np.float32)}, "mask must be float32 of shape"),
+        ({"mask": np.ones(3)}, "mask must be float32 of shape"),
+    ],
+)
+def test_a_batch_checks_its_arrays(change, message):
+    good = {
+        "x": np.zeros((3, 2, 4), np.uint8),
+        "target": np.zeros(2, np.int64),
+        "mask": np.ones(3, np.float32),
+    }
+    assert Batch(**good).size == 2
+    with pytest.raises(InvalidValue, match=message):
+        Batch(**{**good, **change})
+
+
+def test_a_batch_does_not_freeze_the_arrays_it_was_given():
+    x = np.zeros((3, 2, 4), np.uint8)
+    Batch(x, np.zeros(2, np.int64), np.ones(3, np.float32))
+    x[0] = 1
+    assert x[0].all()
