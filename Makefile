@@ -48,7 +48,7 @@ clean:
 # An environment that already works is used as it is.
 $(VENV)/.stamp-venv:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "$(PYTHON) was not found. (Install Python 3.11 or newer.)"; exit 1; }
+		{ echo "$(PYTHON) was not found. (Install Python 3.11 or newer.)" >&2; exit 1; }
 	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		$(PYTHON) -c '$(CHECK_VERSION)' && \
 		echo "Creating the environment $(VENV)" && \
