@@ -42,8 +42,7 @@ clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
-	@find spikelearn hardware tests examples -name __pycache__ -prune \
-		-exec rm -rf {} +
+	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that already works is used as it is.
 $(VENV)/.stamp-venv:
