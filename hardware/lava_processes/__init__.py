@@ -1,0 +1,1 @@
+"""Processes and models for Lava: adaptive neurons and recording."""

@@ -1,0 +1,53 @@
+"""Child process that runs Lava: `python -m hardware.lava_processes.worker FOLDER S`.
+
+For every `FOLDER/job_*` it reads `network.h5` and `x.npy` `(T, S, n_in)`, runs each
+sample in a fresh Lava network, and writes `result.npz`. After S seconds it ends itself
+and its descendants, in case that nobody is left to do so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from hardware.description import NetworkDescription
+from hardware.export.lava import LavaRecord, build
+
+__all__ = ["STATES", "main", "run_job"]
+
+STATES = ("u", "v", "b", "spikes", "y")
+
+
+def run_job(folder: Path) -> None:
+    """Run all samples of one job folder and write its `result.npz`."""
+    network = NetworkDescription.load(folder / "network.h5")
+    x = np.load(folder / "x.npy", allow_pickle=False)
+    records: list[LavaRecord] = []
+    for k in range(x.shape[1]):
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            graph = build(network, x[:, k], record_folder=scratch)
+            graph.run()
+            records.append(graph.record())
+    arrays = {
+        name: np.stack([getattr(record, name) for record in records], axis=1)
+        for name in STATES
+    }
+    np.savez(folder / "result.npz", **arrays)
+
+
+def main(arguments: list[str]) -> None:
+    """Run every job of a folder in the order of their names."""
+    folder, seconds = Path(arguments[0]), float(arguments[1])
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    for job in sorted(folder.glob("job_*")):
+        run_job(job)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
