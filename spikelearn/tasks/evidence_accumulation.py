@@ -118,7 +118,7 @@ class EvidenceAccumulation:
 
     @property
     def recommended(self) -> dict[str, dict[str, Any]]:
-        """The published settings of e-prop with random feedback."""
+        """The published settings of e-prop with random feedback; no biases."""
         tau_m, tau_a = 20.0, 2000.0
         return {
             "network": {
@@ -139,6 +139,8 @@ class EvidenceAccumulation:
             "learning": {
                 "rule": "e-prop",
                 "feedback": "random",
+                "feedback_scale": 1.0,
+                "trainable": ["w_in", "w_rec", "w_out"],
                 "rate_target_hz": 10.0,
                 "rate_strength": 2.0,
             },

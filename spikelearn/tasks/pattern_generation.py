@@ -102,7 +102,7 @@ class PatternGeneration:
 
     @property
     def recommended(self) -> dict[str, dict[str, Any]]:
-        """The published settings of e-prop with random feedback."""
+        """The published settings of e-prop with random feedback; no biases."""
         return {
             "network": {
                 "cell": "LIF",
@@ -119,6 +119,7 @@ class PatternGeneration:
             "learning": {
                 "rule": "e-prop",
                 "feedback": "random",
+                "trainable": ["w_in", "w_rec", "w_out"],
                 "rate_target_hz": 10.0,
                 "rate_strength": 300.0,
             },

@@ -129,7 +129,8 @@ def test_recommended_is_plain_and_new_each_time(task):
     sections = task.recommended
     assert set(sections) == {"network", "learning", "optimizer", "training"}
     assert set(sections["network"]) <= NETWORK_KEYS
-    assert set(sections["learning"]) == LEARNING_KEYS
+    optional = {"feedback_scale", "trainable"}
+    assert LEARNING_KEYS <= set(sections["learning"]) <= LEARNING_KEYS | optional
     assert {"name", "lr"} <= set(sections["optimizer"]) <= {"name", "lr", "form"}
     assert set(sections["training"]) == {"iterations", "batch_size"}
     assert json.loads(json.dumps(sections)) == sections
