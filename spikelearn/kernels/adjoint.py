@@ -15,6 +15,9 @@ import numpy as np
 from spikelearn.kernels import kernel
 from spikelearn.kernels.surrogate import pseudo_derivatives
 
+# Decaying numbers are cut to 0 here: below 1e-38 float32 arithmetic is ten times slower.
+TINY = np.float32(1e-30)
+
 
 class Signal(NamedTuple):
     """What drives learning: the error of the readout and how it reaches neurons."""
@@ -69,7 +72,7 @@ def _eprop_sample(cell, weights, events, trajectory, signal, b, out):
     dtype = cell.alpha_m.dtype
     zero = dtype.type(0)
     ebar = np.zeros(n_out, dtype)
-    psi = np.zeros(n, dtype)
+    p = np.zeros(n, dtype)
     learning_signal = np.zeros(n, dtype)
     gv = np.zeros(n, dtype)
     ga = np.zeros(n, dtype)
@@ -77,6 +80,8 @@ def _eprop_sample(cell, weights, events, trajectory, signal, b, out):
     for t in range(n_steps - 1, -1, -1):
         for k in range(n_out):
             ebar[k] = weights.kappa * ebar[k] + signal.error[b, t, k]
+            if abs(ebar[k]) < TINY:
+                ebar[k] = zero
             out.b_out[k] += ebar[k]
         for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
             j = trajectory.spike[b, e]
@@ -96,13 +101,22 @@ def _eprop_sample(cell, weights, events, trajectory, signal, b, out):
             trajectory.distance[b, t],
             cell.height,
             cell.inverse_width,
-            psi,
+            p,
         )
+        # One short loop per line of the recursion: loops over many arrays are not
+        # vectorised, because the compiler cannot rule out that they overlap.
         for j in range(n):
-            p = psi[j] * (learning_signal[j] + ga[j])
-            gv[j] = p + cell.alpha_m[j] * gv[j]
-            ga[j] = cell.rho[j] * ga[j] - cell.beta[j] * p
-            gi[j] = cell.zeta[j] * gv[j] + cell.alpha_s[j] * gi[j]
+            p[j] *= learning_signal[j] + ga[j]
+        for j in range(n):
+            g = p[j] + cell.alpha_m[j] * gv[j]
+            gv[j] = zero if abs(g) < TINY else g
+        for j in range(n):
+            g = cell.rho[j] * ga[j] - cell.beta[j] * p[j]
+            ga[j] = zero if abs(g) < TINY else g
+        for j in range(n):
+            g = cell.zeta[j] * gv[j] + cell.alpha_s[j] * gi[j]
+            gi[j] = zero if abs(g) < TINY else g
+        for j in range(n):
             out.bias[j] += gv[j]
         _add_input_rows(events, b * n_steps + t, gi, out.w)
         if t > 0:
