@@ -55,8 +55,10 @@ class Surrogate:
     def __post_init__(self) -> None:
         if self.name not in SURROGATES:
             raise unknown_name("surrogate", self.name, SURROGATES)
-        require(self.gamma > 0, "Surrogate.gamma", "must be > 0", self.gamma)
-        require(self.width > 0, "Surrogate.width", "must be > 0", self.width)
+        for name in ("gamma", "width"):
+            value = getattr(self, name)
+            rule = "must be > 0 and finite"
+            require(0 < value < np.inf, f"Surrogate.{name}", rule, value)
 
 
 @dataclass(frozen=True, eq=False)

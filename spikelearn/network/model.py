@@ -73,16 +73,20 @@ class Params:
             If one is missing, not finite or of the wrong shape; nothing is changed.
         """
         own = self.arrays()
+        values = {}
         for name, target in own.items():
             where = f"Params.{name}"
             require(name in arrays, where, "must be given", f"only {sorted(arrays)}")
-            value = np.asarray(arrays[name])
+            with np.errstate(over="ignore"):
+                value = np.asarray(arrays[name]).astype(target.dtype)
             rule = f"must have shape {target.shape} (post, pre)"
             require(value.shape == target.shape, where, rule, f"shape {value.shape}")
             finite = bool(np.isfinite(value).all())
-            require(finite, where, "must be finite", "NaN or infinity")
+            rule = f"must be finite in {target.dtype}"
+            require(finite, where, rule, "NaN or infinity")
+            values[name] = value
         for name, target in own.items():
-            target[...] = arrays[name]
+            target[...] = values[name]
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,8 @@ class RecurrentNetwork:
             where = f"RecurrentNetwork.{name}"
             whole = isinstance(size, int | np.integer) and size >= 1
             require(whole, where, "must be a whole number >= 1", size)
-        require(self.dt > 0, "RecurrentNetwork.dt", "must be > 0 ms", self.dt)
+        rule = "must be > 0 ms and finite"
+        require(0 < self.dt < np.inf, "RecurrentNetwork.dt", rule, self.dt)
         where = "RecurrentNetwork.dtype"
         require(self.dtype in DTYPES, where, f"must be one of {DTYPES}", self.dtype)
         shape = (self.n_rec, self.n_rec)
@@ -274,6 +279,7 @@ class RecurrentNetwork:
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
         require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
+        x = np.asarray(x)
         events = self._events(x)
         n_steps, n_samples = x.shape[:2]
         n_kept = n_steps if record else 0
@@ -296,7 +302,6 @@ class RecurrentNetwork:
         return Record(out.y.transpose(1, 0, 2), events, out, frozenset(record))
 
     def _events(self, x: np.ndarray) -> InputEvents:
-        x = np.asarray(x)
         where = "input x"
         rule = f"must have shape (T, B, n_in = {self.n_in})"
         good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
@@ -304,9 +309,12 @@ class RecurrentNetwork:
         require(good, where, rule, f"shape {x.shape}", hint)
         numeric = x.dtype.kind in "buif"
         require(numeric, where, "must be numeric", f"dtype {x.dtype}")
-        if x.dtype.kind == "f":
+        if x.dtype not in (np.uint8, np.bool_):
+            with np.errstate(over="ignore"):
+                x = x.astype(self.dtype)
             finite = bool(np.isfinite(x).all())
-            require(finite, where, "must be finite", "NaN or infinity")
+            rule = f"must be finite in {self.dtype}"
+            require(finite, where, rule, "NaN or infinity")
         rows = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, self.n_in)
         if rows.dtype == bool:
             rows = rows.view(np.uint8)

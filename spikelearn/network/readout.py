@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from spikelearn.errors import require
@@ -39,7 +40,8 @@ class LeakyReadout:
     def __post_init__(self) -> None:
         where = "LeakyReadout.tau_out"
         hint = "Time constants are in ms."
-        require(self.tau_out >= 0, where, "must be >= 0 ms", self.tau_out, hint)
+        finite = 0 <= self.tau_out < math.inf
+        require(finite, where, "must be >= 0 ms and finite", self.tau_out, hint)
         rule = f"must be one of {SCALINGS}"
         require(self.scaling in SCALINGS, "LeakyReadout.scaling", rule, self.scaling)
 
