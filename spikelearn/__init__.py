@@ -1,1 +1,70 @@
-"""Train spiking recurrent networks with local plasticity on a CPU."""
+"""Train spiking recurrent networks with local plasticity on a CPU.
+
+The public names are those of `__all__`; everything else may change without notice.
+The companion package `hardware` turns trained networks into integers.
+"""
+
+from importlib.metadata import version
+
+from spikelearn.errors import SpikelearnError
+from spikelearn.learning.homeostasis import FiringRate
+from spikelearn.learning.losses import Classification, Regression
+from spikelearn.learning.optimizers import SGD, Adam
+from spikelearn.learning.rules import RULES, EProp
+from spikelearn.learning.signals import Feedback, LearningSignal
+from spikelearn.learning.trainer import Trainer
+from spikelearn.network import (
+    ALIF,
+    CELLS,
+    LIF,
+    LeakyReadout,
+    Params,
+    Record,
+    RecurrentNetwork,
+    Surrogate,
+)
+from spikelearn.runs import (
+    Run,
+    RunConfig,
+    evaluate,
+    load_run,
+    resolve_config,
+    resume,
+    train,
+)
+from spikelearn.tasks import TASKS, Batch
+from spikelearn.tasks import make as make_task
+
+__all__ = [
+    "ALIF",
+    "CELLS",
+    "LIF",
+    "RULES",
+    "SGD",
+    "TASKS",
+    "Adam",
+    "Batch",
+    "Classification",
+    "EProp",
+    "Feedback",
+    "FiringRate",
+    "LeakyReadout",
+    "LearningSignal",
+    "Params",
+    "Record",
+    "RecurrentNetwork",
+    "Regression",
+    "Run",
+    "RunConfig",
+    "SpikelearnError",
+    "Surrogate",
+    "Trainer",
+    "evaluate",
+    "load_run",
+    "make_task",
+    "resolve_config",
+    "resume",
+    "train",
+]
+
+__version__ = version("spikelearn")

@@ -50,7 +50,7 @@ class OracleFailure(SpikelearnError, RuntimeError):
     """A child process (Lava, ...) failed or ran out of time."""
 
 
-def require(condition: bool, where: str, rule: str, got: Any, hint: str = "") -> None:
+def require(condition: object, where: str, rule: str, got: Any, hint: str = "") -> None:
     """Raise `InvalidValue` with the standard message unless `condition` holds."""
     if not condition:
         shown = f"{got:g}" if isinstance(got, float) else str(got)

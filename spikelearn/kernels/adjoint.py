@@ -15,7 +15,7 @@ import numpy as np
 from spikelearn.kernels import kernel
 from spikelearn.kernels.surrogate import pseudo_derivatives
 
-# Decaying numbers are cut to 0 here: below 1e-38 float32 arithmetic is ten times slower.
+# Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
 
 

@@ -22,7 +22,9 @@ Arrays = dict[str, np.ndarray]
 class Optimizer(Protocol):
     """What the trainer needs of an optimiser."""
 
-    lr: float
+    @property
+    def lr(self) -> float:
+        """Learning rate."""
 
     def init(self, weights: Arrays) -> Arrays:
         """Return the state for the first step."""

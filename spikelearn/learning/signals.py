@@ -78,7 +78,9 @@ class Feedback:
         require(scale >= 0, "Feedback.scale", "must be >= 0", self.scale)
         require(self.decay >= 0, "Feedback.decay", "must be >= 0", self.decay)
 
-    def draw(self, n_rec: int, n_out: int, rng: np.random.Generator, dtype) -> None:
+    def draw(
+        self, n_rec: int, n_out: int, rng: np.random.Generator, dtype: str
+    ) -> None:
         """Draw the matrix (nothing to draw for "symmetric")."""
         if self.kind != "symmetric":
             scale = 1 / np.sqrt(n_rec) if self.scale is None else self.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class EProp:
                 sum_ += part
         n_in, n_rec = network.n_in, network.n_rec
         w_rec = total.w[n_in:, :n_rec].T
-        w_rec *= network.mask.astype(dtype)
+        w_rec *= cast(np.ndarray, network.mask).astype(dtype)
         return Gradients(
             w_in=total.w[:n_in, :n_rec].T,
             w_rec=w_rec,

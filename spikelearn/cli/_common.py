@@ -1,0 +1,122 @@
+"""What the verbs share: options, tables, the progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from spikelearn.learning.trainer import Evaluation, StepMetrics
+
+__all__ = [
+    "JsonOption",
+    "RunArgument",
+    "ThreadsOption",
+    "console",
+    "evaluation_line",
+    "print_json",
+    "print_table",
+    "training_progress",
+]
+
+console = Console()
+progress_console = Console(stderr=True)
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line.")
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+ThreadsOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        default_factory=_available_cores,
+        help="Threads over samples; the numbers do not depend on it.",
+        show_default="all cores",
+    ),
+]
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON."""
+    print(json.dumps(value, default=str), flush=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence]) -> None:
+    """Print a table for people."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+def evaluation_line(scores: Evaluation) -> str:
+    """Return scores in words."""
+    text = f"{scores.split}: loss {scores.loss:.4g}"
+    if scores.accuracy is not None:
+        text += f", accuracy {scores.accuracy:.2%}"
+    return f"{text} ({scores.samples} samples, {scores.rate_hz:.1f} Hz)"
+
+
+@contextlib.contextmanager
+def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]]:
+    """Show a progress bar with ETA on standard error; yield its update function.
+
+    Without a terminal it prints a line at every tenth of the iterations.
+    """
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=progress_console,
+        disable=not progress_console.is_terminal,
+    )
+    stride = max(iterations // 10, 1)
+    with bar:
+        task = bar.add_task(
+            "compiling kernels (first run only)", total=iterations, note=""
+        )
+
+        def update(metrics: StepMetrics) -> None:
+            note = f"loss {metrics.loss:.4g}"
+            if metrics.accuracy is not None:
+                note += f"  accuracy {metrics.accuracy:.1%}"
+            note += f"  {metrics.rate_hz:.1f} Hz"
+            bar.update(
+                task, completed=metrics.iteration, description="training", note=note
+            )
+            plain = not progress_console.is_terminal
+            if plain and metrics.iteration % stride == 0:
+                line = f"iteration {metrics.iteration}/{iterations}  {note}"
+                progress_console.print(line, highlight=False)
+
+        yield update

@@ -1,0 +1,280 @@
+"""`export` and `verify`: from a trained run to checked integers."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hardware import emulator
+from hardware.description import NetworkDescription
+from hardware.evaluation import evaluate_description
+from hardware.export.lava import write_script
+from hardware.quantization import integer_input, quantise
+from hardware.quantization_report import QuantizationReport
+from hardware.verification import VerificationReport, verify
+from spikelearn import runs
+from spikelearn.cli._common import (
+    JsonOption,
+    RunArgument,
+    ThreadsOption,
+    console,
+    evaluation_line,
+    print_json,
+    print_table,
+)
+from spikelearn.errors import FileAccessError
+from spikelearn.files import ensure_folder, write_json, write_text
+from spikelearn.learning.trainer import Evaluation, evaluate_network
+
+__all__ = ["Export", "export_run", "find_description", "register", "verify_file"]
+
+CALIBRATION_SAMPLES = 64
+DEFAULT_VECTORS = 50
+VECTOR_BYTES = 32 * 2**20
+DESCRIPTION = "network.h5"
+QUANTIZATION = "quantization.json"
+VERIFICATION = "verification.json"
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported network and how it compares with the float one."""
+
+    folder: Path
+    description: NetworkDescription
+    report: QuantizationReport
+    float_scores: Evaluation
+    fixed_scores: Evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `quantization.json` holds."""
+        return {
+            "quantization": self.report.to_dict(),
+            "float": dataclasses.asdict(self.float_scores),
+            "fixed": dataclasses.asdict(self.fixed_scores),
+        }
+
+
+def export_run(
+    run: runs.Run,
+    out: Path | None = None,
+    *,
+    bits: int = 8,
+    vectors: int | None = None,
+    strict: bool = True,
+    threads: int = 1,
+) -> Export:
+    """Quantise a run, score it by the emulator and write the export folder.
+
+    Calibration uses training data; the test vectors are inputs of the test split.
+    """
+    task, network = run.task, run.network
+    size = min(CALIBRATION_SAMPLES, _samples_in(task.n_steps * network.n_rec * 16))
+    calibration = task.train_batch(0, size, run.config.training.seed)
+    metadata: dict[str, Any] = {
+        "task": task.name,
+        "kind": task.kind,
+        "rule": run.config.learning.rule,
+        "seed": run.config.training.seed,
+        "iteration": run.best_iteration,
+    }
+    description, report = quantise(
+        network,
+        calibration.x,
+        input_bits=task.input_bits,
+        bits=bits,
+        strict=strict,
+        metadata=metadata,
+        threads=threads,
+    )
+    arguments = (task, run.loss, "test")
+    float_scores = evaluate_network(network, *arguments, threads=threads)
+    fixed_scores = evaluate_description(description, *arguments, threads=threads)
+    if vectors is None:
+        possible = _samples_in(task.n_steps * network.n_rec * 13)
+        vectors = min(DEFAULT_VECTORS, possible)
+    description = _with_vectors(description, run, vectors, threads)
+
+    folder = ensure_folder(out or run.folder.path / "export")
+    (folder / VERIFICATION).unlink(missing_ok=True)
+    exported = Export(folder, description, report, float_scores, fixed_scores)
+    write_json(folder / QUANTIZATION, exported.to_dict())
+    write_text(folder / "network.json", description.to_json())
+    write_script(description, folder / Path(DESCRIPTION).with_suffix(".py").name)
+    return exported
+
+
+def _samples_in(bytes_per_sample: int) -> int:
+    return max(VECTOR_BYTES // bytes_per_sample, 1)
+
+
+def _with_vectors(
+    description: NetworkDescription, run: runs.Run, vectors: int, threads: int
+) -> NetworkDescription:
+    batches = list(run.task.evaluation("test", vectors, vectors))
+    x = np.concatenate([batch.x for batch in batches], axis=1)
+    label = None
+    if run.task.kind == "classification":
+        label = np.concatenate([batch.target for batch in batches])
+    integers = integer_input(x, description.input_bits)
+    record = emulator.run(description, integers, threads=threads)
+    return dataclasses.replace(description, vectors=record.vectors(integers, label))
+
+
+def find_description(path: Path) -> Path:
+    """Return the description file that a path stands for.
+
+    Raises
+    ------
+    FileAccessError
+        If there is none.
+    """
+    for candidate in (path, path / DESCRIPTION, path / "export" / DESCRIPTION):
+        if candidate.is_file():
+            return candidate
+    raise FileAccessError(
+        f"{str(path)!r} must be a network.h5, an export folder or an exported run; got "
+        f"no network in it. (Make one with: spikelearn export {path})"
+    )
+
+
+def verify_file(
+    path: Path,
+    against: str = "lava",
+    *,
+    samples: int | None = None,
+    timeout: float | None = None,
+    threads: int = 1,
+) -> VerificationReport:
+    """Verify a description file and write `verification.json` beside it."""
+    description = NetworkDescription.load(path)
+    report = verify(
+        description, against=against, samples=samples, timeout=timeout, threads=threads
+    )
+    if against == "lava":
+        write_json(path.with_name(VERIFICATION), verification_dict(report))
+    return report
+
+
+def verification_dict(report: VerificationReport) -> dict[str, Any]:
+    """Return a verification as plain values."""
+    values = dataclasses.asdict(report)
+    return values | {
+        "differing_values": report.differing_values,
+        "passed": report.passed,
+    }
+
+
+def export(
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Export folder.", show_default="RUN/export")
+    ] = None,
+    bits: Annotated[
+        int, typer.Option(min=2, max=8, help="Bits of a weight with its sign.")
+    ] = 8,
+    vectors: Annotated[
+        int | None,
+        typer.Option(min=1, help="Test vectors to store.", show_default="up to 50"),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option(help="Fail when integers do not represent the network.")
+    ] = True,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Quantise a run: network.h5, network.json, a Lava script and a report."""
+    loaded = runs.load_run(run)
+    exported = export_run(
+        loaded, out, bits=bits, vectors=vectors, strict=strict, threads=threads
+    )
+    if as_json:
+        print_json({"export": str(exported.folder)} | exported.to_dict())
+        return
+    print_export(exported)
+    console.print(f"next: spikelearn verify {exported.folder} --against lava")
+
+
+def print_export(exported: Export) -> None:
+    """Print blocks, peaks and scores."""
+    report = exported.report
+    columns = ("block", "exponent", "bits", "sign", "largest mantissa", "error")
+    rows = [
+        (
+            block.name,
+            block.exponent,
+            block.bits,
+            block.sign,
+            block.largest_mantissa,
+            f"{block.relative_error:.2%}",
+        )
+        for block in report.blocks
+    ]
+    print_table("Weights", columns, rows)
+    console.print(
+        f"peaks of 24 bits: u {report.peak_u:.0%}, v {report.peak_v:.0%}; "
+        f"{report.u_wraps} overflows, {report.v_saturations} saturations; "
+        f"{report.spikes_differing} of {report.spikes_float} spikes moved"
+    )
+    console.print(f"float   {evaluation_line(exported.float_scores)}")
+    console.print(f"integer {evaluation_line(exported.fixed_scores)}")
+    console.print(f"export folder: {exported.folder}")
+
+
+def verify_command(
+    path: Annotated[
+        Path, typer.Argument(help="A network.h5, an export folder or a run folder.")
+    ],
+    against: Annotated[
+        str, typer.Option(help="lava, or emulator (the stored test vectors).")
+    ] = "lava",
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Number of stored test vectors to use.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=1.0, help="Time limit of the child, s.")
+    ] = None,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the emulator with Lava, value by value; exit status 1 if one differs."""
+    report = verify_file(
+        find_description(path),
+        against,
+        samples=samples,
+        timeout=timeout,
+        threads=threads,
+    )
+    if as_json:
+        print_json(verification_dict(report))
+    else:
+        print_verification(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def print_verification(report: VerificationReport) -> None:
+    """Print the verdict in one line, and the first difference."""
+    verdict = "identical" if report.passed else "DIFFERENT"
+    console.print(
+        f"{verdict}: {report.samples} samples x {report.steps} steps against "
+        f"{report.against}; differing u {report.differing_u}, v {report.differing_v}, "
+        f"adaptation {report.differing_b}, spikes {report.differing_spikes}, readout "
+        f"{report.differing_y} ({report.n_spikes} spikes, {report.seconds:.1f} s)"
+    )
+    if report.first is not None:
+        console.print(f"first difference: {report.first}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command(epilog="Example: spikelearn export runs/digits --bits 8")(export)
+    app.command(
+        name="verify",
+        epilog="Example: spikelearn verify runs/digits --against lava --json",
+    )(verify_command)

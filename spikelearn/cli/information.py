@@ -1,0 +1,192 @@
+"""`doctor`, `tasks`, `cells`, `rules`, `chips`: what there is, and whether it works."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from importlib import metadata
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hardware import chips as hardware_chips
+from hardware.lava_processes._lava import is_installed
+from spikelearn.cli._common import JsonOption, console, print_json, print_table
+from spikelearn.kernels import cache_root
+from spikelearn.learning.rules import RULES, EProp
+from spikelearn.learning.signals import FEEDBACKS, LearningSignal
+from spikelearn.network import CELLS, RecurrentNetwork
+from spikelearn.tasks import TASKS
+
+__all__ = ["register"]
+
+PACKAGES = {
+    "core": ("numpy", "numba", "h5py", "pydantic", "typer", "rich", "tomli-w"),
+    "optional": (
+        "lava-nc",
+        "matplotlib",
+        "scikit-learn",
+        "mlxtend",
+        "brian2",
+        "norse",
+        "nir",
+        "dask",
+    ),
+}
+
+
+def _summary(thing: Any) -> str:
+    """Return the first line of a docstring."""
+    return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+def tasks(as_json: JsonOption = False) -> None:
+    """List the tasks with their sizes and parameters."""
+    rows = []
+    for name, kind in TASKS.items():
+        task = kind()
+        rows.append(
+            {
+                "name": name,
+                "kind": task.kind,
+                "n_in": task.n_in,
+                "n_out": task.n_out,
+                "n_steps": task.n_steps,
+                "dt_ms": task.dt,
+                "input": f"{task.input_bits} bits" if task.input_bits else "spikes",
+                "parameters": {
+                    field.name: field.default for field in dataclasses.fields(kind)
+                },
+                "summary": _summary(kind),
+            }
+        )
+    if as_json:
+        print_json({"tasks": rows})
+        return
+    for row in rows:
+        row["parameters"] = ", ".join(f"{k}={v}" for k, v in row["parameters"].items())
+    columns = ("name", "kind", "n_in", "n_out", "n_steps", "input", "summary")
+    print_table("Tasks", columns, [[row[c] for c in columns] for row in rows])
+    for row in rows:
+        console.print(f"[bold]{row['name']}[/bold]: {row['parameters']}")
+
+
+def cells(as_json: JsonOption = False) -> None:
+    """List the cells with their parameters (times in ms)."""
+    rows = []
+    for name, kind in CELLS.items():
+        default = kind()
+        names = [field.name for field in dataclasses.fields(kind)]
+        parameters = {field: getattr(default, field) for field in names}
+        rows.append((name, _summary(kind), parameters))
+    if as_json:
+        keys = ("name", "summary", "parameters")
+        print_json({"cells": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
+    for name, summary, parameters in rows:
+        listed = ", ".join(f"{k}={v}" for k, v in parameters.items())
+        console.print(f"[bold]{name}[/bold]  {summary}\n  {listed}")
+
+
+def rules(as_json: JsonOption = False) -> None:
+    """List the learning rules and learning signals."""
+    infos = [dataclasses.asdict(rule.info) for rule in RULES.values()]
+    if as_json:
+        print_json({"rules": infos, "feedback": FEEDBACKS})
+        return
+    for info in infos:
+        print_table(info["name"], ("property", "value"), list(info.items()))
+    print_table("Learning signals", ("feedback", "what B is"), list(FEEDBACKS.items()))
+
+
+def chips(
+    name: Annotated[str | None, typer.Argument(help="Show one chip in full.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List chips and their limits, each number with its source."""
+    known = hardware_chips.CHIPS
+    chosen = [name] if name else list(known)
+    tables = {each: hardware_chips.limits_table(each) for each in chosen}
+    if as_json:
+        columns = ("limit", "value", "source")
+        print_json(
+            {
+                each: [dict(zip(columns, row, strict=True)) for row in rows]
+                for each, rows in tables.items()
+            }
+        )
+        return
+    for each, rows in tables.items():
+        title = f"{each}: {known[each].title}"
+        print_table(title, ("limit", "value", "source"), rows)
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Show versions and caches, compile the kernels and check a known answer."""
+    started = time.perf_counter()
+    problem = _check_kernels()
+    seconds = time.perf_counter() - started
+    versions = {
+        group: {name: _version(name) for name in names}
+        for group, names in PACKAGES.items()
+    }
+    answer = {
+        "ok": problem is None,
+        "problem": problem,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "packages": versions["core"],
+        "optional": versions["optional"],
+        "lava_importable": is_installed(),
+        "kernel_cache": str(cache_root()),
+        "kernel_seconds": round(seconds, 2),
+    }
+    if as_json:
+        print_json(answer)
+    else:
+        rows = [(k, v) for k, v in answer.items() if not isinstance(v, dict)]
+        print_table("spikelearn doctor", ("what", "value"), rows)
+        packages = {**versions["core"], **versions["optional"]}
+        listed = [(k, v or "not installed") for k, v in packages.items()]
+        print_table("Packages", ("package", "version"), listed)
+    if problem is not None:
+        raise typer.Exit(1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _check_kernels() -> str | None:
+    """Run one neuron whose spikes are known; return what is wrong, or None.
+
+    With almost no memory, v is the input 2, less the threshold 1 after a spike: 2, 1,
+    2, 1, and only v > 1 spikes.
+    """
+    network = RecurrentNetwork(1, 1, 1, cell=CELLS["LIF"](tau_m=1e-3))
+    network.params.w_in[...] = 2.0
+    network.params.w_out[...] = 1.0
+    x = np.ones((4, 1, 1), np.uint8)
+    record = network.run(x)
+    spikes = record.spikes[:, 0, 0].tolist()
+    if spikes != [1, 0, 1, 0]:
+        return f"forward kernel: spikes must be [1, 0, 1, 0]; got {spikes}"
+    signal = LearningSignal(np.ones((4, 1, 1)), np.ones((1, 1)))
+    gradient = EProp().gradients(network, record, signal)
+    if not np.isfinite(gradient.w_out).all() or gradient.w_out[0, 0] <= 0:
+        return f"credit kernel: gradient must be > 0; got {gradient.w_out[0, 0]}"
+    return None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command(epilog="Example: spikelearn doctor --json")(doctor)
+    app.command(epilog="Example: spikelearn tasks")(tasks)
+    app.command(epilog="Example: spikelearn cells")(cells)
+    app.command(epilog="Example: spikelearn rules --json")(rules)
+    app.command(epilog="Example: spikelearn chips loihi1")(chips)

@@ -1,0 +1,96 @@
+"""`report`: one HTML page about a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hardware import emulator
+from hardware.description import NetworkDescription
+from hardware.lava_processes._lava import is_installed
+from hardware.lava_processes.runner import run_lava
+from hardware.quantization import integer_input
+from spikelearn import runs
+from spikelearn.cli._common import (
+    JsonOption,
+    RunArgument,
+    ThreadsOption,
+    console,
+    print_json,
+)
+from spikelearn.cli.deployment import DESCRIPTION, QUANTIZATION, VERIFICATION
+from spikelearn.files import read_json
+from spikelearn.report import HardwareComparison, write_report
+
+__all__ = ["make_report", "register"]
+
+
+def make_report(
+    run: runs.Run, *, sample: int = 0, lava: bool = True, threads: int = 1
+) -> Path:
+    """Write the report of a run, with its export and Lava when they are there."""
+    comparison = _comparison(run, sample, lava)
+    return write_report(run, hardware=comparison, sample=sample, threads=threads)
+
+
+def _comparison(run: runs.Run, sample: int, lava: bool) -> HardwareComparison | None:
+    """Run one test sample through float network, emulator and Lava."""
+    folder = run.folder.path / "export"
+    if not (folder / DESCRIPTION).is_file():
+        return None
+    description = NetworkDescription.load(folder / DESCRIPTION)
+    scores = read_json(folder / QUANTIZATION)
+    verification = folder / VERIFICATION
+    batches = run.task.evaluation("test", sample + 1, sample + 1)
+    x = np.concatenate([batch.x for batch in batches], axis=1)[:, sample : sample + 1]
+    integers = integer_input(x, description.input_bits)
+    scale = float(description.metadata["output_scale"])
+    record = run.network.run(x)
+    emulated: Any = emulator.run(description, integers)
+    lava_record = None
+    if lava and is_installed():
+        lava_record = run_lava([(description, integers)], None)[0]
+    return HardwareComparison(
+        quantization=scores["quantization"],
+        accuracy_float=scores["float"]["accuracy"],
+        accuracy_fixed=scores["fixed"]["accuracy"],
+        loss_float=scores["float"]["loss"],
+        loss_fixed=scores["fixed"]["loss"],
+        n_test=scores["fixed"]["samples"],
+        x=x[:, 0],
+        spikes_float=record.spikes[:, 0],
+        spikes_emulator=emulated.spikes[:, 0],
+        spikes_lava=None if lava_record is None else lava_record.spikes[:, 0],
+        y_float=record.y[:, 0],
+        y_emulator=emulated.y[:, 0] / scale,
+        y_lava=None if lava_record is None else lava_record.y[:, 0] / scale,
+        verification=read_json(verification) if verification.exists() else None,
+        bits=scores["quantization"]["bits"],
+    )
+
+
+def report(
+    run: RunArgument,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Test sample that the rasters show.")
+    ] = 0,
+    lava: Annotated[
+        bool, typer.Option(help="Run the sample in Lava too, if it is installed.")
+    ] = True,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Write report.html: one self-contained page, readable without a network."""
+    path = make_report(runs.load_run(run), sample=sample, lava=lava, threads=threads)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        console.print(f"report: {path}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command(epilog="Example: spikelearn report runs/digits --sample 3")(report)

@@ -1,0 +1,129 @@
+"""`train`, `resume`, `evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spikelearn import runs
+from spikelearn.cli._common import (
+    JsonOption,
+    RunArgument,
+    ThreadsOption,
+    console,
+    evaluation_line,
+    print_json,
+    training_progress,
+)
+from spikelearn.errors import InvalidValue
+from spikelearn.learning.trainer import Evaluation
+
+__all__ = ["register"]
+
+
+def train(
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONFIG.toml] [KEY=VALUE ...]",
+            help="A configuration file, and overrides such as optimizer.lr=0.01.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="A task of `spikelearn tasks`.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="training.seed")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New run folder.", show_default="runs/TASK-seedN"),
+    ] = None,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a network; everything about the run goes into one folder."""
+    config = _configuration(values or [], task, seed)
+    if out is None:
+        out = Path("runs") / f"{config.task.name}-seed{config.training.seed}"
+    with training_progress(config.training.iterations) as progress:
+        run = runs.train(config, out, threads=threads, progress=progress)
+    _print_result(run, as_json)
+
+
+def _configuration(
+    values: list[str], task: str | None, seed: int | None
+) -> runs.RunConfig:
+    """Merge a file, overrides and options."""
+    files = [value for value in values if "=" not in value]
+    overrides = [value for value in values if "=" in value]
+    if len(files) > 1:
+        raise InvalidValue(
+            f"train takes one configuration file; got {files}. (Overrides have the "
+            "form key=value, without spaces.)"
+        )
+    content: dict[str, Any] = runs.load_config(files[0]) if files else {}
+    if not files and task is None and not any(v.startswith("task.") for v in overrides):
+        raise InvalidValue(
+            "train must be given a CONFIG.toml or --task; got neither. "
+            "(See: spikelearn tasks.)"
+        )
+    if task is not None:
+        overrides.insert(0, f"task.name={task!r}")
+    if seed is not None:
+        overrides.append(f"training.seed={seed}")
+    return runs.resolve_config(content, overrides)
+
+
+def resume(
+    run: RunArgument, threads: ThreadsOption = 1, as_json: JsonOption = False
+) -> None:
+    """Continue an interrupted run, with the same bits as if it had not been."""
+    folder = runs.RunFolder.open(run)
+    config = runs.resolve_config(runs.load_config(folder.config_path))
+    with training_progress(config.training.iterations) as progress:
+        finished = runs.resume(run, threads=threads, progress=progress)
+    _print_result(finished, as_json)
+
+
+def _print_result(run: runs.Run, as_json: bool) -> None:
+    result = run.folder.result() or {}
+    if as_json:
+        print_json({"run": str(run.folder.path)} | result)
+        return
+    console.print(
+        f"{result['iterations']} iterations in {result['seconds']:.1f} s; best "
+        f"validation at iteration {result['best_iteration']}"
+    )
+    for split in ("validation", "test"):
+        console.print(evaluation_line(Evaluation(**result[split])))
+    path = run.folder.path
+    console.print(f"run folder: {path}\nnext: spikelearn export {path}")
+
+
+def evaluate(
+    run: RunArgument,
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Use only so many samples.")
+    ] = None,
+    threads: ThreadsOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Score the best weights of a run on data it was not trained on."""
+    scores = runs.evaluate(run, split, size=samples, threads=threads)
+    if as_json:
+        print_json(dataclasses.asdict(scores))
+    else:
+        console.print(evaluation_line(scores))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    example = "Example: spikelearn train --task digits-rows n_rec=64 --out runs/digits"
+    app.command(epilog=example)(train)
+    app.command(epilog="Example: spikelearn resume runs/digits")(resume)
+    app.command(epilog="Example: spikelearn evaluate runs/digits --split test")(
+        evaluate
+    )
