@@ -19,8 +19,7 @@ def random_connection(rng, post, pre, bits=8, sign="mixed", exponent=0, density=
     weights = rng.integers(low, high + 1, (post, pre))
     weights = keep_bits(weights * (rng.random((post, pre)) < density), bits, sign)
     if exponent < 0:
-        weights = weights >> -exponent << -exponent
-        weights = keep_bits(weights, bits, sign)
+        weights = np.fix(weights / 2**-exponent).astype(int) << -exponent
     return Connection(weights.astype(np.int16), exponent, bits, sign)
 
 
