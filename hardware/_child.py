@@ -65,7 +65,6 @@ def run_child(
     try:
         status = child.wait(timeout)
     except subprocess.TimeoutExpired:
-        _end_group(child)
         raise OracleFailure(
             f"{what} must end within {timeout:g} s; it was killed. (Allow more time or "
             f"verify fewer samples.){_tail(stderr)}"
