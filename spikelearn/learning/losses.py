@@ -56,7 +56,8 @@ class Regression:
     Raises
     ------
     InvalidValue
-        For another reduction, or arrays of the wrong shape.
+        For another reduction, arrays of the wrong shape, or a target with NaN or
+        infinity (at masked steps too).
     """
 
     reduction: str = "sum"
@@ -71,6 +72,8 @@ class Regression:
     ) -> LossResult:
         """Return value and derivative; target is (T, B, n_out)."""
         _check(y, target, mask, y.shape)
+        finite = bool(np.isfinite(target).all())
+        require(finite, "loss target", "must be finite", "NaN or infinity")
         weight = mask.astype(np.float64) / y.shape[1]
         if self.reduction == "mean":
             weight /= mask.sum()
@@ -91,7 +94,7 @@ class Classification:
     Raises
     ------
     InvalidValue
-        If the target is not one class per sample.
+        If the target is not one class (an integer) per sample.
     """
 
     def __call__(
@@ -100,6 +103,8 @@ class Classification:
         """Return value and derivative; target is (B,) integers."""
         _, n_samples, n_out = y.shape
         _check(y, target, mask, (n_samples,))
+        whole = target.dtype.kind in "iu"
+        require(whole, "loss target", "must be integers", f"dtype {target.dtype}")
         low, high = int(target.min()), int(target.max())
         rule = f"must be classes 0 to {n_out - 1}"
         require(low >= 0 and high < n_out, "loss target", rule, f"{low} to {high}")

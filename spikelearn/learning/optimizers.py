@@ -39,7 +39,13 @@ def clip_gradients(gradients: Arrays, max_norm: float) -> float:
     """Scale gradients in place to a global norm of at most `max_norm`.
 
     Returns the norm before clipping (Pascanu et al. 2013, arXiv:1211.5063).
+
+    Raises
+    ------
+    InvalidValue
+        If `max_norm` is not positive.
     """
+    require(max_norm > 0, "clip_gradients.max_norm", "must be > 0", max_norm)
     norm = global_norm(gradients)
     if norm > max_norm:
         for gradient in gradients.values():
@@ -68,7 +74,8 @@ class SGD:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.lr > 0, "SGD.lr", "must be > 0", self.lr)
+        finite = 0 < self.lr < np.inf
+        require(finite, "SGD.lr", "must be > 0 and finite", self.lr)
         where = "SGD.momentum"
         require(0 <= self.momentum < 1, where, "must be in [0, 1)", self.momentum)
 
@@ -127,7 +134,8 @@ class Adam:
     form: str = "pytorch"
 
     def __post_init__(self) -> None:
-        require(self.lr > 0, "Adam.lr", "must be > 0", self.lr)
+        finite = 0 < self.lr < np.inf
+        require(finite, "Adam.lr", "must be > 0 and finite", self.lr)
         require(0 <= self.beta1 < 1, "Adam.beta1", "must be in [0, 1)", self.beta1)
         require(0 <= self.beta2 < 1, "Adam.beta2", "must be in [0, 1)", self.beta2)
         require(self.eps > 0, "Adam.eps", "must be > 0", self.eps)
