@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+MOST_NAMES = 12  # a longer list is not printed beside a suggestion
+
 
 class SpikelearnError(Exception):
     """Base of every error raised on purpose."""
@@ -63,7 +65,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UnknownName(f"unknown {kind} {name!r}.{hint} (Known: {', '.join(names)}.)")
+    if not close or len(names) <= MOST_NAMES:
+        hint += f" (Known: {', '.join(names)}.)"
+    return UnknownName(f"unknown {kind} {name!r}.{hint}")
 
 
 def optional_import(module: str, extra: str, purpose: str) -> ModuleType:

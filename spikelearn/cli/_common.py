@@ -24,6 +24,7 @@ from rich.table import Table
 from spikelearn.learning.trainer import Evaluation, StepMetrics
 
 __all__ = [
+    "AVAILABLE_CORES",
     "JsonOption",
     "RunArgument",
     "ThreadsOption",
@@ -49,11 +50,11 @@ def _available_cores() -> int:
     return os.cpu_count() or 1
 
 
+AVAILABLE_CORES = _available_cores()
 ThreadsOption = Annotated[
     int,
     typer.Option(
         min=1,
-        default_factory=_available_cores,
         help="Threads over samples; the numbers do not depend on it.",
         show_default="all cores",
     ),

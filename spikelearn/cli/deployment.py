@@ -19,6 +19,7 @@ from hardware.quantization_report import QuantizationReport
 from hardware.verification import VerificationReport, verify
 from spikelearn import runs
 from spikelearn.cli._common import (
+    AVAILABLE_CORES,
     JsonOption,
     RunArgument,
     ThreadsOption,
@@ -185,7 +186,7 @@ def export(
     strict: Annotated[
         bool, typer.Option(help="Fail when integers do not represent the network.")
     ] = True,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Quantise a run: network.h5, network.json, a Lava script and a report."""
@@ -239,7 +240,7 @@ def verify_command(
     timeout: Annotated[
         float | None, typer.Option(min=1.0, help="Time limit of the child, s.")
     ] = None,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the emulator with Lava, value by value; exit status 1 if one differs."""

@@ -11,6 +11,7 @@ import typer
 from hardware.lava_processes import _lava
 from spikelearn import runs
 from spikelearn.cli._common import (
+    AVAILABLE_CORES,
     JsonOption,
     ThreadsOption,
     console,
@@ -39,7 +40,7 @@ def quickstart(
     lava: Annotated[
         bool, typer.Option(help="Verify against Lava (needs lava-nc).")
     ] = True,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Train on real digits, quantise, emulate, verify against Lava, write a report.

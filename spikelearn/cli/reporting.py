@@ -15,6 +15,7 @@ from hardware.lava_processes.runner import run_lava
 from hardware.quantization import integer_input
 from spikelearn import runs
 from spikelearn.cli._common import (
+    AVAILABLE_CORES,
     JsonOption,
     RunArgument,
     ThreadsOption,
@@ -80,7 +81,7 @@ def report(
     lava: Annotated[
         bool, typer.Option(help="Run the sample in Lava too, if it is installed.")
     ] = True,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Write report.html: one self-contained page, readable without a network."""

@@ -10,6 +10,7 @@ import typer
 
 from spikelearn import runs
 from spikelearn.cli._common import (
+    AVAILABLE_CORES,
     JsonOption,
     RunArgument,
     ThreadsOption,
@@ -40,7 +41,7 @@ def train(
         Path | None,
         typer.Option(help="New run folder.", show_default="runs/TASK-seedN"),
     ] = None,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network; everything about the run goes into one folder."""
@@ -77,7 +78,9 @@ def _configuration(
 
 
 def resume(
-    run: RunArgument, threads: ThreadsOption = 1, as_json: JsonOption = False
+    run: RunArgument,
+    threads: ThreadsOption = AVAILABLE_CORES,
+    as_json: JsonOption = False,
 ) -> None:
     """Continue an interrupted run, with the same bits as if it had not been."""
     folder = runs.RunFolder.open(run)
@@ -108,7 +111,7 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Use only so many samples.")
     ] = None,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Score the best weights of a run on data it was not trained on."""
