@@ -146,7 +146,7 @@ def _largest_scale(
         STATE_MAX / (WRAP_HEADROOM * max(current, 1e-300)),
         STATE_MAX / (SATURATION_HEADROOM * membrane),
     ]
-    limits += [REGISTER_MAX * UNIT / float(x.max()) for x in (cell.v_th, cell.beta + 0)]
+    limits += [REGISTER_MAX * UNIT / _peak(x) for x in (cell.v_th, cell.beta)]
     limits.append(4095 * 2**MAX_EXPONENT / _peak(network.params.bias))
     weights = effective_weights(network, input_bits)
     for name in ("w_in", "w_rec"):

@@ -1,0 +1,202 @@
+"""Quantisation: closed forms, what the report says, and what is refused."""
+
+import numpy as np
+import pytest
+
+from hardware import emulator
+from hardware.evaluation import evaluate_description
+from hardware.quantization import integer_input, quantise
+from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
+from spikelearn.errors import HardwareError, InvalidValue
+from spikelearn.learning.trainer import evaluate_network
+from spikelearn.tasks import make
+from tests.helpers import make_input, make_network
+
+
+def network_and_input(seed=0, **spec):
+    spec.setdefault("cell", ALIF(tau_m=20.0, tau_a=100.0, beta=0.1))
+    network = make_network(seed, n_in=8, n_rec=24, n_out=3, drive=1.5, **spec)
+    return network, make_input(seed, n_steps=60, n_samples=4, n_in=8)
+
+
+CELLS = {
+    "lif": LIF(),
+    "zero": LIF(reset="zero"),
+    "alif": ALIF(tau_a=100.0, beta=0.2),
+    "leak": ALIF(input_scaling="leak", v_th=0.05, beta=0.01),
+    "synaptic": ALIF(tau_syn=5.0, v_th=2.0),
+    "refractory": LIF(t_ref=4.0, reset="zero"),
+    "heterogeneous": ALIF(
+        tau_m=np.linspace(5.0, 40.0, 24),
+        tau_a=np.linspace(50.0, 400.0, 24),
+        beta=np.linspace(0.0, 0.3, 24),
+        v_th=np.linspace(0.7, 1.3, 24),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_integers_follow_the_float_network(name):
+    cell = CELLS[name]
+    network, x = network_and_input(cell=cell, bias=0.02)
+    if cell.input_scaling == "leak":
+        network.params.bias[...] = 0.0
+    description, report = quantise(network, x)
+    record = network.run(x, record=("v",))
+    result = emulator.run(description, x)
+    assert record.spikes.sum() > 50, "the network must be alive"
+    assert report.u_wraps == report.v_saturations == 0
+    assert report.spikes_differing < 0.5 * report.spikes_float, "drift of recurrence"
+    assert abs(report.spikes_integer - report.spikes_float) < 0.03 * report.spikes_float
+    assert report.readout_error < 0.2
+    first = result.v[0] / report.voltage_scale
+    silent = ~record.spikes[0].astype(bool)
+    wanted = record.state("v")[0]
+    np.testing.assert_allclose(first[silent], wanted[silent], rtol=0.02, atol=0.04)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_without_recurrence_hardly_a_spike_moves(name):
+    network, x = network_and_input(cell=CELLS[name])
+    network.params.w_rec[...] = 0.0
+    _, report = quantise(network, x)
+    assert report.spikes_float > 50
+    assert report.spikes_differing < 0.06 * report.spikes_float
+
+
+def test_registers_are_the_rounded_closed_forms():
+    cell = ALIF(tau_m=30.0, tau_syn=4.0, tau_a=150.0, beta=0.3, t_ref=3.0, v_th=0.8)
+    network, x = network_and_input(cell=cell, readout=LeakyReadout(12.0))
+    description, report = quantise(network, x)
+    neurons, scale = description.neurons, report.voltage_scale
+    assert set(neurons.dv) == {round(4096 * (1 - np.exp(-1 / 30)))}
+    assert set(neurons.du) == {round(4096 * (1 - np.exp(-1 / 4))) - 1}
+    assert set(neurons.db) == {round(4096 * (1 - np.exp(-1 / 150)))}
+    assert set(neurons.refractory) == {2}, "t_ref of 3 steps leaves 2 silent steps"
+    assert set(neurons.vth) == {round(scale * 0.8 / 64)}
+    assert set(neurons.beta) == {round(scale * 0.3 / 64)}
+    assert set(description.readout.dv) == {round(4096 * (1 - np.exp(-1 / 12)))}
+    for name, factor in (("w_in", scale), ("w_rec", scale)):
+        connection = getattr(description, name)
+        unit = 64 * 2**connection.exponent
+        wanted = factor * getattr(network.params, name)
+        error = np.abs(connection.weights * float(unit) - wanted).max()
+        assert error <= 1.01 * unit, "mixed 8-bit mantissas are even: half a step"
+
+
+@pytest.mark.parametrize(
+    ("sign", "name"), [(1, "excitatory"), (-1, "inhibitory"), (0, "mixed")]
+)
+def test_the_sign_mode_fits_the_weights(sign, name):
+    network, x = network_and_input()
+    if sign:
+        network.params.w_rec[...] = sign * np.abs(network.params.w_rec)
+    description, _ = quantise(network, x)
+    assert description.w_rec.sign == name
+
+
+def test_more_bits_are_nearer_to_the_float_weights():
+    network, x = network_and_input()
+    errors = []
+    for bits in (3, 4, 6, 8):
+        _, report = quantise(network, x, bits=bits, strict=False)
+        errors.append(max(block.relative_error for block in report.blocks))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.02 < errors[0]
+
+
+def test_eight_bits_use_their_mantissa():
+    _, report = quantise(*network_and_input())
+    for block in report.blocks:
+        assert block.largest_mantissa > 64, block
+        assert block.clipped <= 2
+
+
+def test_nothing_overflows_on_the_calibration_data_even_for_strong_input():
+    network, x = network_and_input()
+    network.params.w_in[...] *= 30.0
+    description, report = quantise(network, x, strict=False)
+    assert report.peak_u <= 0.51
+    assert report.u_wraps == report.v_saturations == 0
+    assert emulator.run(description, x).u_wraps == 0
+
+
+def test_the_network_is_left_alone():
+    network, x = network_and_input()
+    before = {name: a.copy() for name, a in network.params.arrays().items()}
+    quantise(network, x)
+    for name, array in network.params.arrays().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_graded_input_becomes_integers_on_its_grid():
+    x = np.array([0, 3, 15]) / 15
+    np.testing.assert_array_equal(integer_input(x.astype(np.float32), 4), [0, 3, 15])
+    np.testing.assert_array_equal(integer_input(np.array([0, 1], np.uint8), 0), [0, 1])
+    with pytest.raises(HardwareError, match="grid"):
+        integer_input(np.array([0.03]), 4)
+
+
+def test_graded_weights_take_the_payload_into_account():
+    network = make_network(n_in=8, n_rec=24, n_out=3, drive=1.5)
+    grid = np.random.default_rng(0).integers(0, 16, (40, 3, 8)) / 15
+    description, report = quantise(network, grid.astype(np.float32), input_bits=4)
+    assert description.input_max == 15
+    unit = 64.0 * 2**description.w_in.exponent
+    weights = description.w_in.weights * unit * 15 / report.voltage_scale
+    assert np.abs(weights - network.params.w_in).max() < 0.05
+
+
+def test_weights_that_cannot_be_represented_are_refused_with_all_reasons():
+    network, x = network_and_input()
+    network.params.w_rec[0, 1] = 1e7
+    with pytest.raises(HardwareError) as caught:
+        quantise(network, x)
+    message = str(caught.value)
+    assert "cell.v_th" in message or "w_rec" in message
+    assert "(" in message, "a remedy is offered"
+    quantise(network, x, strict=False)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    network, x = network_and_input()
+    network.params.w_in[0, 0] = np.nan
+    with pytest.raises(HardwareError, match="w_in must be finite"):
+        quantise(network, x)
+
+
+def test_long_refractory_and_synaptic_times_are_refused_by_their_registers():
+    for cell, register in ((LIF(t_ref=100.0), "refractory"), (LIF(tau_syn=1e5), "du")):
+        network, x = network_and_input(cell=cell)
+        with pytest.raises(HardwareError, match=register):
+            quantise(network, x)
+
+
+def test_the_number_of_bits_is_checked():
+    network, x = network_and_input()
+    with pytest.raises(InvalidValue, match="2 to 8"):
+        quantise(network, x, bits=9)
+
+
+def test_a_silent_network_and_zero_weights_can_be_quantised():
+    network = RecurrentNetwork(3, 5, 2)
+    description, report = quantise(network, np.zeros((10, 2, 3), np.uint8))
+    assert report.spikes_float == report.spikes_integer == 0
+    assert report.silent_after == 5
+    assert not description.w_rec.weights.any()
+
+
+def test_scores_of_the_emulator_are_near_those_of_the_float_network():
+    task = make("digits-rows")
+    network = RecurrentNetwork(
+        task.n_in, 32, task.n_out, cell=ALIF(v_th=0.6), readout=LeakyReadout(20.0)
+    )
+    network.initialise(0)
+    calibration = task.train_batch(0, 64, 0).x
+    description, _ = quantise(network, calibration, input_bits=task.input_bits)
+    arguments = (task, Classification(), "validation")
+    scores = evaluate_network(network, *arguments)
+    fixed = evaluate_description(description, *arguments)
+    assert fixed.samples == scores.samples == 300
+    assert fixed.rate_hz == pytest.approx(scores.rate_hz, rel=0.02)
+    assert fixed.loss == pytest.approx(scores.loss, rel=0.1)
