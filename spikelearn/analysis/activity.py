@@ -1,0 +1,124 @@
+"""Activity of a recorded network, and the spectrum of its recurrent weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikelearn.errors import require
+from spikelearn.network import Record
+
+__all__ = [
+    "active_fraction",
+    "eigenvalues",
+    "firing_rates",
+    "interspike_cv",
+    "spectral_radius",
+]
+
+
+def firing_rates(record: Record, dt: float) -> np.ndarray:
+    """Return the mean firing rate of every neuron over time and samples.
+
+        r_j = 1000 / (B T dt) * sum_{t,b} z[t, b, j]
+
+    Parameters
+    ----------
+    record
+        A forward pass of T steps and B samples.
+    dt
+        Time step, ms.
+
+    Returns
+    -------
+    (n_rec,) float64 array, Hz
+
+    Raises
+    ------
+    InvalidValue
+        If dt is not > 0 ms.
+    """
+    require(dt > 0, "firing_rates.dt", "must be > 0 ms", dt)
+    rates: np.ndarray = record.spike_counts.mean(axis=0) * (
+        1000.0 / (record.n_steps * dt)
+    )
+    return rates
+
+
+def active_fraction(record: Record) -> float:
+    """Return the fraction of neurons that spike at least once in any sample."""
+    return float(np.mean(record.spike_counts.any(axis=0)))
+
+
+def interspike_cv(record: Record) -> np.ndarray:
+    """Return the coefficient of variation of every neuron's interspike intervals.
+
+        CV_j = std(I_j) / mean(I_j)
+
+    where I_j are the intervals within samples, pooled over samples, and std is the
+    population standard deviation. It is 0 for a clock, 1 for a Poisson process in
+    continuous time, and sqrt(1 - p) for spikes of probability p per step.
+
+    Returns
+    -------
+    (n_rec,) float64 array
+        NaN for a neuron with fewer than two intervals.
+    """
+    n_rec = record.distance.shape[2]
+    units, intervals = [], []
+    for sample in range(record.n_samples):
+        step, unit = record.spike_events(sample)
+        order = np.argsort(unit, kind="stable")
+        step, unit = step[order], unit[order]
+        same = unit[1:] == unit[:-1]
+        units.append(unit[1:][same])
+        intervals.append(np.diff(step)[same])
+    unit = np.concatenate(units)
+    interval = np.concatenate(intervals).astype(np.float64)
+    count = np.bincount(unit, minlength=n_rec)
+    at_least_one = np.maximum(count, 1)
+    mean = np.bincount(unit, interval, n_rec) / at_least_one
+    square = np.bincount(unit, (interval - mean[unit]) ** 2, n_rec)
+    cv = np.full(n_rec, np.nan)
+    enough = count >= 2
+    cv[enough] = np.sqrt(square[enough] / count[enough]) / mean[enough]
+    return cv
+
+
+def eigenvalues(w_rec: np.ndarray) -> np.ndarray:
+    """Return the eigenvalues of a recurrent matrix, largest modulus first.
+
+    Entries N(0, g^2 / n) put them in a disc of radius g as n grows (circular law,
+    doi:10.1214/10-AOP534).
+
+    Parameters
+    ----------
+    w_rec : (n, n) array
+        Recurrent weights, (post, pre).
+
+    Returns
+    -------
+    (n,) complex128 array
+
+    Raises
+    ------
+    InvalidValue
+        If the matrix is not square or not finite.
+    """
+    w_rec = np.asarray(w_rec, np.float64)
+    square = w_rec.ndim == 2 and w_rec.shape[0] == w_rec.shape[1] > 0
+    require(square, "eigenvalues.w_rec", "must have shape (n, n)", w_rec.shape)
+    finite = bool(np.isfinite(w_rec).all())
+    require(finite, "eigenvalues.w_rec", "must be finite", "NaN or infinity")
+    values = np.linalg.eigvals(w_rec).astype(np.complex128)
+    return values[np.argsort(-np.abs(values), kind="stable")]
+
+
+def spectral_radius(w_rec: np.ndarray) -> float:
+    """Return max |lambda| over the eigenvalues of a recurrent matrix.
+
+    Raises
+    ------
+    InvalidValue
+        If the matrix is not square or not finite.
+    """
+    return float(np.abs(eigenvalues(w_rec)[0]))

@@ -1,0 +1,224 @@
+"""Rest of the page: integers, and how to make the run again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import tomli_w
+
+from spikelearn.report.charts import Chart
+from spikelearn.report.html import (
+    Markup,
+    beside,
+    figure,
+    integer,
+    percent,
+    plural,
+    section,
+    significant,
+    table,
+    tag,
+)
+from spikelearn.report.machines import differing_spikes
+from spikelearn.report.material import HardwareComparison
+from spikelearn.runs import Run, resolve_config
+
+__all__ = ["commands", "hardware_section", "origin_section"]
+
+STATE_NAMES = {
+    "peak_u": "current u",
+    "peak_v": "membrane v",
+    "peak_threshold": "threshold with adaptation",
+}
+COUNT_NAMES = {
+    "u_wraps": "currents that wrapped around",
+    "v_saturations": "membranes that saturated",
+    "y_saturations": "readouts that saturated",
+    "spikes_float": "spikes of the float network",
+    "spikes_integer": "spikes of the integer network",
+    "spikes_differing": "neuron-steps with a different spike",
+    "silent_before": "neurons without a spike, float",
+    "silent_after": "neurons without a spike, integer",
+}
+
+
+def hardware_section(
+    run: Run, hardware: HardwareComparison | None, chart: Chart | None
+) -> Markup:
+    """Return what became of the network as integers, or how to find out."""
+    title = "As integers"
+    if hardware is None or chart is None:
+        name = shlex.quote(run.folder.path.name)
+        lines = f"spikelearn export {name}\nspikelearn verify {name}"
+        lines += f"\nspikelearn report {name}"
+        text = (
+            "This network has not been turned into integers yet. Quantise it, compare "
+            "the result with Lava step by step, and write this report again:"
+        )
+        return section(title, tag("p", text), tag("pre", lines))
+    parts = [tag("p", _scores_line(hardware)), figure(chart)]
+    parts.append(beside(_pair_table(hardware), _lava_table(hardware)))
+    parts += _quantization_tables(hardware.quantization)
+    return section(title, *parts)
+
+
+def _scores_line(hardware: HardwareComparison) -> str:
+    scores = (
+        f"Loss on {plural(hardware.n_test, 'test sample')}: {hardware.loss_float:#.4g} "
+        f"as floats, {hardware.loss_fixed:#.4g} as integers"
+    )
+    accuracies = (hardware.accuracy_float, hardware.accuracy_fixed)
+    shown = [f"{100 * a:.2f} %" for a in accuracies if a is not None]
+    if len(shown) == 2:
+        scores += f"; accuracy {shown[0]} and {shown[1]}"
+    return f"Weights of {hardware.bits} bits. {scores}."
+
+
+def _pair_table(hardware: HardwareComparison) -> list[Markup]:
+    total = hardware.spikes_float.size
+    rows = [
+        [f"{a} and {b}", integer(count), percent(count / total)]
+        for (a, b), count in differing_spikes(hardware).items()
+    ]
+    header = ["pair", "differing spikes", f"of {integer(total)} neuron-steps"]
+    title = tag("h3", "Differing spikes in this sample")
+    return [title, table(header, rows, numeric=(1, 2))]
+
+
+def _lava_table(hardware: HardwareComparison) -> list[Markup]:
+    verification = hardware.verification
+    if verification is None:
+        return []
+    names = {
+        "u": "current u",
+        "v": "membrane v",
+        "b": "adaptation b",
+        "spikes": "spikes",
+        "y": "readout y",
+    }
+    rows = [
+        [words, integer(int(verification[f"differing_{name}"]))]
+        for name, words in names.items()
+        if verification.get(f"differing_{name}") is not None
+    ]
+    seconds = verification.get("seconds")
+    time = f", {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    samples, steps = int(verification["samples"]), int(verification["steps"])
+    size = f"{plural(samples, 'sample')} of {plural(steps, 'step')}{time}."
+    title = tag("h3", "Emulator against Lava")
+    numbers = table(["state", "differing values"], rows, numeric=(1,))
+    first = verification.get("first")
+    if isinstance(first, dict):
+        where = ", ".join(f"{key} {content}" for key, content in first.items())
+        size += f" First difference: {where}."
+    return [title, numbers, tag("p", size)]
+
+
+def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
+    blocks = [
+        [
+            str(block["name"]),
+            str(block["exponent"]),
+            str(block["bits"]),
+            str(block["sign"]),
+            integer(int(block["largest_mantissa"])),
+            percent(float(block["relative_error"])),
+            integer(int(block["lost"])),
+            integer(int(block["clipped"])),
+        ]
+        for block in report["blocks"]
+    ]
+    header = ["block", "exponent", "bits", "sign", "largest mantissa"]
+    header += ["relative error", "became zero", "clipped"]
+    counts = [
+        [words, integer(int(report[name]))] for name, words in COUNT_NAMES.items()
+    ]
+    peaks = [
+        [words, percent(float(report[name])), percent(1.0 - float(report[name]))]
+        for name, words in STATE_NAMES.items()
+    ]
+    samples = integer(int(report["calibration_samples"]))
+    threshold = percent(float(report["threshold_error"]))
+    taus = [*_tau_rows(report), ["threshold v_th", "", "", threshold]]
+    room = [
+        tag("h3", f"Room in 24 bits, on {samples} calibration samples"),
+        table(["state", "used at most", "headroom"], peaks, numeric=(1, 2)),
+    ]
+    constants = [
+        tag("h3", "Constants, the neuron that is furthest off"),
+        table(["constant", "wanted", "got", "off by"], taus, numeric=(1, 2, 3)),
+    ]
+    return [
+        tag("h3", "Weights"),
+        table(header, blocks, numeric=(1, 2, 4, 5, 6, 7)),
+        beside(constants, room),
+        tag("h3", f"Counts on the same {samples} calibration samples"),
+        beside(
+            [table(["event", "number"], counts[:3], numeric=(1,))],
+            [table(["spikes", "number"], counts[3:], numeric=(1,))],
+        ),
+    ]
+
+
+def _tau_rows(report: dict[str, Any]) -> Iterator[list[str]]:
+    for name in ("tau_m", "tau_syn", "tau_a", "tau_out"):
+        pair = report[name]
+        if pair is not None:
+            wanted, got = (float(tau) for tau in pair)
+            error = abs(got - wanted) / wanted if wanted > 0 else float("nan")
+            shown = [significant(tau, 5, "ms") for tau in (wanted, got)]
+            yield [name, *shown, percent(error)]
+
+
+def commands(run: Run, hardware: bool) -> list[str]:
+    """Return the commands that make the run again, in a new folder of its name."""
+    config = run.config
+    task = config.task.name
+    usual = resolve_config({"task": {"name": task}}).to_dict()
+    overrides = [
+        shlex.quote(f"{section}.{key}={json.dumps(given)}")
+        for section, values in config.to_dict().items()
+        for key, given in values.items()
+        if usual[section].get(key) != given and key not in ("name", "seed")
+    ]
+    if config.optimizer.name != usual["optimizer"]["name"]:
+        overrides.append(shlex.quote(f'optimizer.name="{config.optimizer.name}"'))
+    name = shlex.quote(run.folder.path.name)
+    seed = f"--seed {config.training.seed}"
+    train = ["spikelearn train", f"--task {shlex.quote(task)}", seed, f"--out {name}"]
+    lines = [" ".join(train + overrides)]
+    if not run.finished:
+        lines.append(f"spikelearn resume {name}")
+    lines.append(f"spikelearn evaluate {name}")
+    if hardware:
+        lines += [f"spikelearn export {name}", f"spikelearn verify {name}"]
+    return [*lines, f"spikelearn report {name}"]
+
+
+def origin_section(run: Run, environment: dict[str, Any], hardware: bool) -> Markup:
+    """Return commands, configuration and environment."""
+    config = [
+        tag("pre", tomli_w.dumps({name: values}).strip())
+        for name, values in run.config.to_dict().items()
+    ]
+    rows = [[key, text] for key, text in _flat(environment)]
+    return section(
+        "How it was made",
+        tag("p", "The same numbers again, in a new folder:"),
+        tag("pre", "\n".join(commands(run, hardware))),
+        tag("h3", "Configuration, every value"),
+        tag("div", *config, class_="config"),
+        tag("h3", "Environment"),
+        table(["part", "version"], rows) if rows else tag("p", "Not recorded."),
+    )
+
+
+def _flat(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, content in values.items():
+        if isinstance(content, dict):
+            yield from _flat(content)
+        else:
+            yield key, str(content)
