@@ -31,11 +31,11 @@ class DigitsRows(RowImages):
 
     @property
     def recommended(self) -> dict[str, dict[str, Any]]:
-        """First settings for e-prop."""
+        """Settings for e-prop, chosen on validation data."""
         return {
             "network": {
                 "cell": "ALIF",
-                "n_rec": 100,
+                "n_rec": 128,
                 "adaptive_fraction": 0.5,
                 "tau_m": 20.0,
                 "tau_a": 20.0,
@@ -54,6 +54,12 @@ class DigitsRows(RowImages):
                 "rate_target_hz": 100.0,
                 "rate_strength": 0.1,
             },
-            "optimizer": {"name": "adam", "lr": 5e-3, "form": "pytorch"},
+            "optimizer": {
+                "name": "adam",
+                "lr": 5e-3,
+                "form": "pytorch",
+                "schedule": "cosine",
+                "weight_decay": 3e-3,
+            },
             "training": {"iterations": 1000, "batch_size": 64},
         }

@@ -134,7 +134,7 @@ class EvidenceAccumulation:
                 "gain": 1.0,
                 "reset": "subtract",
                 "input_scaling": "unit",
-                "readout_scaling": "unit",
+                "readout_scaling": "leak",
             },
             "learning": {
                 "rule": "e-prop",
