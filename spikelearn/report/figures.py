@@ -79,6 +79,8 @@ def learning_chart(run: Run, train: History, validation: History) -> Chart:
                 markeredgecolor=COLOURS["ink"],
                 label=f"best on validation (iteration {best})",
             )
+            last = float(train.iteration.max(initial=max(run.iteration, 1)))
+            ax.set_xlim(-0.02 * last, 1.02 * last)
             ax.set_xlabel("iteration")
             ax.set_ylabel(label)
             ax.grid(axis="y")
@@ -152,6 +154,8 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
         else:
             draw_graded(axes[0], sample.x, dt, COLOURS["ink"])
         draw_events(axes[1], sample.spikes, dt)
+        if n_spikes == 0:
+            axes[1].text(0.5, 0.5, "no spikes", transform=axes[1].transAxes)
         _draw_readout(axes[2], sample, dt)
         for ax, label in zip(axes, ("input", "neuron", "readout y"), strict=True):
             ax.set_ylabel(label)

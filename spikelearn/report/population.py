@@ -35,6 +35,9 @@ def rate_chart(activity: Activity) -> Chart:
             edges = np.linspace(0.0, max(1.2, float(cv.max())), BINS)
             right.hist(cv, edges, color=COLOURS["blue"], alpha=0.75)
             right.axvline(1.0, color=COLOURS["soft"], lw=0.9, ls=(0, (3, 2)))
+        else:
+            text = "no neuron has two intervals"
+            right.text(0.5, 0.5, text, ha="center", transform=right.transAxes)
         right.yaxis.get_major_locator().set_params(integer=True)
         right.set_xlabel("variation of interspike intervals (CV)")
         right.set_ylabel("neurons")
@@ -148,7 +151,7 @@ def eigenvalue_chart(run: Run, activity: Activity) -> Chart:
     up = 1.1 * float(np.abs(everything.imag).max(initial=radius)) or 1.0
     middle = 0.5 * float(everything.real.max() + everything.real.min())
     side = 0.55 * float(np.ptp(everything.real)) or 1.0
-    height = float(np.clip(4.0 * up / side, 1.6, 4.6)) + 1.0
+    height = float(np.clip(4.0 * up / side, 1.6, 3.5)) + 1.0
     largest = {name: float(np.abs(s[0])) for name, s in spectra.items()}
 
     def draw(figure: Any) -> None:

@@ -58,7 +58,7 @@ def header(
     ]
     if result is None:
         state = f"{integer(run.iteration)} of {integer(run.config.training.iterations)}"
-        text = f"Not finished: iteration {state}. No test data have been used yet. "
+        text = f"Not finished: iteration {state}. No test score yet. "
         hint = tag("code", f"spikelearn resume {run.folder.path.name}")
         parts.append(tag("p", text, Markup("Continue with "), hint, class_="notice"))
     parts.append(tag("p", _weights_line(run, result)))
@@ -211,5 +211,7 @@ def splits_section(
     header = ["split", "what it is", "what it was used for", "samples", "loss"]
     if run.task.kind == "classification":
         header.append("accuracy")
+    if result is None:
+        header = header[:3]
     rows = [row[: len(header)] for row in rows]
     return section("Data", table(header, rows, numeric=(3, 4, 5)))

@@ -1,0 +1,127 @@
+"""Measures of activity against closed forms and plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikelearn.analysis import (
+    active_fraction,
+    eigenvalues,
+    firing_rates,
+    interspike_cv,
+    spectral_radius,
+)
+from spikelearn.errors import InvalidValue
+from spikelearn.network import LIF, LeakyReadout, RecurrentNetwork
+from spikelearn.network.connectivity import gaussian
+from tests.helpers import make_input, make_network
+
+
+def relay(spikes, dt=1.0):
+    """Record of a network whose neurons repeat their own input, spike for spike."""
+    n = spikes.shape[2]
+    cell = LIF(tau_m=1e-3, v_th=0.5, reset="zero")
+    network = RecurrentNetwork(n, n, 1, cell=cell, readout=LeakyReadout(5.0), dt=dt)
+    network.params.w_in[...] = np.eye(n)
+    record = network.run(spikes)
+    np.testing.assert_array_equal(record.spikes, spikes)
+    return record
+
+
+def test_rates_of_clocks_are_their_frequencies():
+    spikes = np.zeros((100, 2, 3), np.uint8)
+    spikes[::5, :, 1] = 1
+    spikes[::10, 0, 2] = 1
+    rates = firing_rates(relay(spikes, dt=2.0), 2.0)
+    np.testing.assert_allclose(rates, [0.0, 100.0, 25.0], rtol=1e-12)
+
+
+def test_rates_equal_a_loop_over_a_network():
+    network = make_network(drive=2.0)
+    record = network.run(make_input())
+    rates = [
+        1000.0 * np.mean([record.spikes[:, b, j].mean() for b in range(3)]) / 0.5
+        for j in range(6)
+    ]
+    assert max(rates) > 0
+    np.testing.assert_allclose(firing_rates(record, 0.5), rates, rtol=1e-12)
+
+
+def test_rates_need_a_positive_step():
+    with pytest.raises(InvalidValue, match=r"firing_rates\.dt must be > 0 ms; got 0"):
+        firing_rates(relay(np.ones((4, 1, 1), np.uint8)), 0)
+
+
+def test_active_fraction_counts_neurons_that_spike_in_any_sample():
+    spikes = np.zeros((10, 2, 4), np.uint8)
+    spikes[3, 0, 0] = spikes[4, 1, 2] = 1
+    assert active_fraction(relay(spikes)) == 0.5
+
+
+def test_cv_of_a_clock_is_zero_and_of_two_alternating_intervals_known():
+    spikes = np.zeros((60, 1, 3), np.uint8)
+    spikes[::4, 0, 0] = 1
+    steps = np.concatenate([[0], np.cumsum(np.tile([1, 3], 10))])
+    spikes[steps, 0, 1] = 1
+    spikes[[1, 7], 0, 2] = 1
+    cv = interspike_cv(relay(spikes))
+    np.testing.assert_allclose(cv[:2], [0.0, 0.5], atol=1e-12)
+    assert np.isnan(cv[2])
+
+
+def test_cv_does_not_join_samples():
+    spikes = np.zeros((20, 3, 1), np.uint8)
+    spikes[[0, 2, 4, 6], 0, 0] = 1
+    spikes[[15, 17], 1, 0] = 1
+    assert interspike_cv(relay(spikes))[0] == 0.0
+
+
+def test_cv_of_independent_steps_is_that_of_a_geometric_law():
+    p = 0.2
+    spikes = (np.random.default_rng(0).random((20_000, 2, 3)) < p).astype(np.uint8)
+    cv = interspike_cv(relay(spikes))
+    np.testing.assert_allclose(cv, np.sqrt(1 - p), atol=0.03)
+
+
+def test_cv_of_a_silent_network_is_nan():
+    cv = interspike_cv(relay(np.zeros((5, 2, 3), np.uint8)))
+    assert cv.shape == (3,)
+    assert np.isnan(cv).all()
+
+
+def test_eigenvalues_of_a_rotation_and_scaling():
+    angle = 0.3
+    block = 2.0 * np.array(
+        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    )
+    matrix = np.zeros((3, 3))
+    matrix[:2, :2], matrix[2, 2] = block, -1.0
+    values = eigenvalues(matrix)
+    np.testing.assert_allclose(np.abs(values), [2.0, 2.0, 1.0], rtol=1e-12)
+    expected = 2.0 * np.exp(1j * np.array([-angle, angle]))
+    np.testing.assert_allclose(
+        values[:2][np.argsort(values[:2].imag)], expected, rtol=1e-12
+    )
+    assert spectral_radius(matrix) == pytest.approx(2.0)
+
+
+def test_eigenvalues_fill_the_disc_of_the_gain():
+    matrix = gaussian(300, 300, 1.4, np.random.default_rng(1))
+    modulus = np.abs(eigenvalues(matrix))
+    assert spectral_radius(matrix) == pytest.approx(1.4, rel=0.1)
+    inside = np.mean(modulus < 1.4 * np.sqrt(0.5))
+    assert inside == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.zeros((2, 3)), r"must have shape \(n, n\); got \(2, 3\)"),
+        (np.zeros((0, 0)), "must have shape"),
+        (np.array([[np.nan]]), "must be finite"),
+    ],
+)
+def test_eigenvalues_refuse_what_is_not_a_matrix(matrix, message):
+    with pytest.raises(InvalidValue, match=message):
+        eigenvalues(matrix)
