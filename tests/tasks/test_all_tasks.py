@@ -24,11 +24,6 @@ VARIANTS = [
     ("digits-rows", {"shift": 1, "validation": 100}),
     ("mnist5k-rows", {"encoding": "spikes", "shift": 2, "steps_per_row": 2}),
 ]
-NETWORK_KEYS = {
-    *("cell", "n_rec", "adaptive_fraction", "tau_m", "tau_a", "beta", "v_th"),
-    *("t_ref", "tau_out", "gain", "reset", "input_scaling", "readout_scaling"),
-}
-LEARNING_KEYS = {"rule", "feedback", "rate_target_hz", "rate_strength"}
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda v: f"{v[0]}-{len(v[1])}")
@@ -127,12 +122,7 @@ def test_batches_are_read_only(task):
 
 def test_recommended_is_plain_and_new_each_time(task):
     sections = task.recommended
-    assert set(sections) == {"network", "learning", "optimizer", "training"}
-    assert set(sections["network"]) <= NETWORK_KEYS
-    optional = {"feedback_scale", "trainable"}
-    assert LEARNING_KEYS <= set(sections["learning"]) <= LEARNING_KEYS | optional
-    assert {"name", "lr"} <= set(sections["optimizer"]) <= {"name", "lr", "form"}
-    assert set(sections["training"]) == {"iterations", "batch_size"}
+    assert {"network", "learning", "optimizer", "training"} <= set(sections)
     assert json.loads(json.dumps(sections)) == sections
     sections["network"].clear()
     assert task.recommended["network"]
