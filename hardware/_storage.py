@@ -6,7 +6,6 @@ is built. Nothing is executed, and no array is read before its size and type are
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +24,7 @@ from hardware.description import (
 from spikelearn.errors import FileFormatError, HardwareError
 from spikelearn.files import open_hdf5, write_hdf5
 
-__all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "load_schema", "to_json"]
+__all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "save", "to_json"]
 
 KIND = "network_description"
 FORMAT_VERSION = 1
@@ -49,13 +48,6 @@ _NEURON_ARRAYS = (
 _READOUT_ARRAYS = ("dv", "bias_mant", "bias_exp")
 _VECTOR_ARRAYS = ("x", "u", "v", "b", "spikes", "y")
 _PLAIN = ("input_bits", "dt", "metadata")
-
-
-def load_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) that `to_json` follows."""
-    folder = importlib.resources.files("hardware") / "schema"
-    text = (folder / "network_description.schema.json").read_text(encoding="utf-8")
-    return json.loads(text)
 
 
 def to_json(network: NetworkDescription) -> str:

@@ -8,7 +8,7 @@ stated in `hardware.emulator`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +50,12 @@ class _Values:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        mine, theirs = vars(self), vars(other)
         return all(
-            np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
-            for a, b in pairs
+            np.array_equal(value, theirs[name])
+            if isinstance(value, np.ndarray)
+            else value == theirs[name]
+            for name, value in mine.items()
         )
 
 
@@ -262,7 +264,7 @@ class TestVectors(_Values):
     def _shape_violations(self, remedy: str) -> list[Violation]:
         steps, samples = self.x.shape[:2]
         neurons = self.v.shape[2]
-        expected = {
+        expected: dict[str, tuple[int, ...]] = {
             "u": (steps, samples, neurons),
             "v": (steps, samples, neurons),
             "b": (steps, samples, neurons),
@@ -392,8 +394,7 @@ class NetworkDescription(_Values):
     def to_json(self) -> str:
         """Return the description without vectors as JSON.
 
-        It follows the schema shipped as `hardware/schema/`
-        `network_description.schema.json` (see `load_schema`).
+        It follows the published schema, `hardware.schema.load_schema()`.
         """
         from hardware import _storage
 

@@ -8,13 +8,13 @@ are integers; `>>` floors; `wrap32` keeps the low 32 bits; `clip` limits to
     shift(a,e) = wrap32(a << e) if e >= 0 else a >> -e      of the block sum
     a   = shift(m_in x[t], e_in) + shift(m_rec s[t-1], e_rec)
     u   = wrap24(wrap32(dec(u, du + 1) + wrap32(a << 6)))   one turn of 2**24 at most
-    v   = clip(wrap32(dec(v, dv) + u + (bias_mant << bias_exp) - r))
+    v   = clip(dec(v, dv) + u + (bias_mant << bias_exp) - r)
     r   = s[t-1] * (vth << 6) if reset is "subtract" else 0
     b   = clip(dec(b, db) + s[t-1] * (beta << 6))
     s   = (v > (vth << 6) + b) and rc == 0;   reset "zero": v = 0 where s
     rc  = refractory where s, else max(rc - 1, 0)
     c   = wrap24(wrap32(shift(m_out s[t], e_out) << 6))
-    y   = clip(wrap32(dec(y, dv_out) + c + (bias_mant_out << bias_exp_out)))
+    y   = clip(dec(y, dv_out) + c + (bias_mant_out << bias_exp_out))
     y   = 0 where y > 131071 << 6
 
 `wrap24` takes one turn of 2**24 off (or adds it), so that u stays in (-2**23, 2**23]
@@ -179,14 +179,17 @@ def run(
     else:
         with ThreadPoolExecutor(max_workers=threads) as pool:
             list(pool.map(work, range(n_samples)))
-    kept = {
-        name: array.transpose(1, 0, 2) if name in record else None
-        for name, array in (("spikes", spikes), ("u", u), ("v", v), ("b", b))
-    }
+
+    def kept(name: str, array: np.ndarray) -> np.ndarray | None:
+        return array.transpose(1, 0, 2) if name in record else None
+
     totals = dict(zip(kernels.COUNTERS, counters.sum(axis=0).tolist(), strict=True))
     return IntegerRecord(
         y=y.transpose(1, 0, 2),
-        **kept,
+        spikes=kept("spikes", spikes),
+        u=kept("u", u),
+        v=kept("v", v),
+        b=kept("b", b),
         **totals,
         n_spikes=int(spikes.sum(dtype=np.int64)),
     )

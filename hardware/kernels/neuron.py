@@ -51,18 +51,9 @@ def wrap32(value):
 @kernel
 def decay(value, factor):
     """Return `sign(x) * ((|x| * (4096 - d)) >> 12)`: rounds towards zero."""
-    if value < 0:
-        return -((-value * (4096 - factor)) >> 12)
-    return (value * (4096 - factor)) >> 12
-
-
-@kernel
-def shift(value, exponent):
-    """Shift a 32-bit block sum by the weight exponent (floor to the right)."""
-    low = wrap32(value)
-    if exponent >= 0:
-        return wrap32(low << exponent)
-    return low >> -exponent
+    sign = value >> 63  # 0 or -1; `(x ^ sign) - sign` is |x| and its own inverse
+    kept = (((value ^ sign) - sign) * (4096 - factor)) >> 12
+    return (kept ^ sign) - sign
 
 
 @kernel
@@ -74,6 +65,15 @@ def unbounded_shift(value, exponent):
 
 
 @kernel
+def shift(value, exponent):
+    """Shift a block sum, held in 32 bits, by the weight exponent (right: floor).
+
+    Bits that leave 32 bits to the left are dropped in `leak_and_add`.
+    """
+    return unbounded_shift(wrap32(value), exponent)
+
+
+@kernel
 def leak_and_add(current, factor, total, unbounded_total):
     """Return the 24-bit current after one step, and whether an overflow changed it.
 
@@ -82,7 +82,7 @@ def leak_and_add(current, factor, total, unbounded_total):
     """
     kept = decay(current, factor)
     wanted = kept + (unbounded_total << 6)
-    result = wrap32(kept + wrap32(wrap32(total) << 6))
+    result = wrap32(kept + (total << 6))
     if result > 8388608:
         result -= 16777216
     elif result <= -8388608:
@@ -92,26 +92,148 @@ def leak_and_add(current, factor, total, unbounded_total):
 
 @kernel
 def saturate(wanted):
-    """Return a sum held in 32 bits and then clipped to +-(2**23 - 1)."""
-    result = min(max(wrap32(wanted), -STATE_MAX), STATE_MAX)
+    """Return a sum clipped to +-(2**23 - 1), and whether that changed it.
+
+    Lava holds the sum in 32 bits, which it cannot leave: a current has at most
+    2**31 - 2**24, and all other terms together have less than 2**24.
+    """
+    result = min(max(wanted, -STATE_MAX), STATE_MAX)
     return result, result != wanted
 
 
 @kernel
-def add_rows(weights, first, events, values, n_events, total):
-    """Add `values[e] * weights[first + events[e]]` to `total` for every event.
+def add_rows(weights, first, events, n_events, total):
+    """Set `total` to the sum of the rows `weights[first + events[e]]`.
 
     Mutates
     -------
     total
-        `(n_post,)` int64, overwritten.
+        `(n_post,)` int64.
     """
     total[:] = 0
     for e in range(n_events):
         row = weights[first + events[e]]
-        value = values[e]
         for j in range(total.shape[0]):
-            total[j] += value * row[j]
+            total[j] += row[j]
+
+
+@kernel
+def add_graded_rows(weights, x, total):
+    """Set `total` to the sum of `x[k] * weights[k]` over the inputs that are not zero.
+
+    Mutates
+    -------
+    total
+        `(n_post,)` int64.
+    """
+    total[:] = 0
+    for k in range(x.shape[0]):
+        value = np.int64(x[k])
+        if value == 0:
+            continue
+        row = weights[k]
+        if value == 1:
+            for j in range(total.shape[0]):
+                total[j] += row[j]
+        else:
+            for j in range(total.shape[0]):
+                total[j] += value * row[j]
+
+
+@kernel
+def step_current(from_input, from_recurrent, factor, constants, current):
+    """Leak the currents, add what arrives, and return how many of them wrapped.
+
+    Mutates
+    -------
+    current
+        `(n_rec,)` int64.
+    """
+    wraps = 0
+    for j in range(current.shape[0]):
+        total = shift(from_input[j], constants.exponent_in)
+        total += shift(from_recurrent[j], constants.exponent_rec)
+        unbounded = unbounded_shift(from_input[j], constants.exponent_in)
+        unbounded += unbounded_shift(from_recurrent[j], constants.exponent_rec)
+        current[j], wrapped = leak_and_add(current[j], factor[j], total, unbounded)
+        wraps += wrapped
+    return wraps
+
+
+@kernel
+def step_membrane(current, fired, neurons, constants, membrane, adaptation):
+    """Leak and charge the membranes, adapt, and return how many were clipped.
+
+    Mutates
+    -------
+    membrane, adaptation
+        `(n_rec,)` int64.
+    """
+    factor, bias, threshold = neurons[V_DECAY], neurons[BIAS], neurons[THRESHOLD]
+    clips = 0
+    for j in range(membrane.shape[0]):
+        wanted = decay(membrane[j], factor[j]) + current[j] + bias[j]
+        if constants.subtract:
+            wanted -= fired[j] * threshold[j]
+        membrane[j], clipped = saturate(wanted)
+        clips += clipped
+    if constants.adaptive:
+        jump, fading = neurons[BETA], neurons[B_DECAY]
+        for j in range(membrane.shape[0]):
+            grown = decay(adaptation[j], fading[j]) + fired[j] * jump[j]
+            adaptation[j] = min(grown, STATE_MAX)
+    return clips
+
+
+@kernel
+def fire(adaptation, neurons, constants, membrane, silent, fired, events):
+    """Find the spikes, reset and silence those neurons, and return how many there are.
+
+    Mutates
+    -------
+    membrane, silent, fired
+        `(n_rec,)` int64; `fired` is 1 at a spike and else 0.
+    events
+        `(n_rec,)` int64; the neurons that spiked come first.
+    """
+    threshold = neurons[THRESHOLD]
+    n_spikes = 0
+    for j in range(membrane.shape[0]):
+        above = membrane[j] > threshold[j] + adaptation[j]
+        spike = above and silent[j] == 0
+        silent[j] = max(silent[j] - 1, 0)
+        fired[j] = spike
+        if spike:
+            silent[j] = neurons[REFRACTORY, j]
+            events[n_spikes] = j
+            n_spikes += 1
+            if not constants.subtract:
+                membrane[j] = 0
+    return n_spikes
+
+
+@kernel
+def step_readout(arriving, readout, constants, output):
+    """Leak the readout and add what arrives; return the counts of wraps and clips.
+
+    Mutates
+    -------
+    output
+        `(n_out,)` int64.
+    """
+    wraps, clips = 0, 0
+    for k in range(output.shape[0]):
+        total = shift(arriving[k], constants.exponent_out)
+        unbounded = unbounded_shift(arriving[k], constants.exponent_out)
+        added, wrapped = leak_and_add(np.int64(0), np.int64(4096), total, unbounded)
+        wanted = decay(output[k], readout[0, k]) + added + readout[1, k]
+        result, clipped = saturate(wanted)
+        if result > READOUT_THRESHOLD:
+            result, clipped = np.int64(0), True
+        output[k] = result
+        wraps += wrapped
+        clips += clipped
+    return wraps, clips
 
 
 @kernel
@@ -152,68 +274,28 @@ def run_sample(
     from_input = np.zeros(n_rec, np.int64)
     from_recurrent = np.zeros(n_rec, np.int64)
     to_output = np.zeros(n_out, np.int64)
-    fired = np.zeros(n_rec, np.int64)  # 1 where the neuron fired in the step before
-    channels = np.empty(n_in, np.int64)
-    values = np.empty(n_in, np.int64)
+    fired = np.zeros(n_rec, np.int64)
     events = np.empty(n_rec, np.int64)
-    ones = np.ones(n_rec, np.int64)
     n_spikes = 0
     for t in range(steps):
-        n_events = 0
-        for k in range(n_in):
-            if x[t, k] != 0:
-                channels[n_events] = k
-                values[n_events] = x[t, k]
-                n_events += 1
-        add_rows(weights, 0, channels, values, n_events, from_input)
-        add_rows(weights, n_in, events, ones, n_spikes, from_recurrent)
-        n_spikes = 0
-        for j in range(n_rec):
-            total = shift(from_input[j], constants.exponent_in)
-            total += shift(from_recurrent[j], constants.exponent_rec)
-            unbounded = unbounded_shift(from_input[j], constants.exponent_in)
-            unbounded += unbounded_shift(from_recurrent[j], constants.exponent_rec)
-            current[j], wrapped = leak_and_add(
-                current[j], neurons[U_DECAY, j], total, unbounded
-            )
-            counters[0] += wrapped
-            wanted = decay(membrane[j], neurons[V_DECAY, j]) + current[j]
-            wanted += neurons[BIAS, j]
-            if constants.subtract:
-                wanted -= fired[j] * neurons[THRESHOLD, j]
-            membrane[j], clipped = saturate(wanted)
-            counters[1] += clipped
-            if constants.adaptive:
-                grown = decay(adaptation[j], neurons[B_DECAY, j])
-                grown += fired[j] * neurons[BETA, j]
-                adaptation[j] = min(grown, STATE_MAX)
-            spike = membrane[j] > neurons[THRESHOLD, j] + adaptation[j]
-            fired[j] = spike and silent[j] == 0
-            silent[j] = max(silent[j] - 1, 0)
-            if fired[j]:
-                silent[j] = neurons[REFRACTORY, j]
-                events[n_spikes] = j
-                n_spikes += 1
-                if not constants.subtract:
-                    membrane[j] = 0
-            spikes[t, j] = fired[j]
+        add_graded_rows(weights, x[t], from_input)
+        add_rows(weights, n_in, events, n_spikes, from_recurrent)
+        counters[0] += step_current(
+            from_input, from_recurrent, neurons[U_DECAY], constants, current
+        )
+        counters[1] += step_membrane(
+            current, fired, neurons, constants, membrane, adaptation
+        )
+        n_spikes = fire(adaptation, neurons, constants, membrane, silent, fired, events)
+        spikes[t] = fired
         if u.shape[0] > 0:
             u[t] = current
         if v.shape[0] > 0:
             v[t] = membrane
         if b.shape[0] > 0:
             b[t] = adaptation
-        add_rows(w_out, 0, events, ones, n_spikes, to_output)
-        for k in range(n_out):
-            total = shift(to_output[k], constants.exponent_out)
-            unbounded = unbounded_shift(to_output[k], constants.exponent_out)
-            arriving, wrapped = leak_and_add(
-                np.int64(0), np.int64(4096), total, unbounded
-            )
-            counters[2] += wrapped
-            wanted = decay(output[k], readout[0, k]) + arriving + readout[1, k]
-            output[k], clipped = saturate(wanted)
-            counters[3] += clipped or output[k] > READOUT_THRESHOLD
-            if output[k] > READOUT_THRESHOLD:
-                output[k] = 0
+        add_rows(w_out, 0, events, n_spikes, to_output)
+        wraps, clips = step_readout(to_output, readout, constants, output)
+        counters[2] += wraps
+        counters[3] += clips
         y[t] = output

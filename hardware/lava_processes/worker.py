@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def run_job(folder: Path) -> None:
             graph = build(network, x[:, k], record_folder=scratch)
             graph.run()
             records.append(graph.record())
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.stack([getattr(record, name) for record in records], axis=1)
         for name in STATES
     }

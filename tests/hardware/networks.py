@@ -40,6 +40,9 @@ def random_network(
     vth=(200, 1200),
     du=(200, 3500),
     dv=(20, 2000),
+    beta=(0, 600),
+    db=(0, 400),
+    input_weight=None,
 ):
     rng = np.random.default_rng(seed)
 
@@ -52,8 +55,8 @@ def random_network(
         bias_mant=registers(-300, 600, bias),
         bias_exp=registers(0, 3),
         vth=registers(*vth),
-        beta=registers(0, 600, adaptive),
-        db=registers(0, 400, adaptive),
+        beta=registers(*beta, adaptive),
+        db=registers(*db, adaptive),
         refractory=registers(0, 5, refractory),
         reset=reset,
     )
@@ -67,6 +70,8 @@ def random_network(
         random_connection(rng, *shape, bits, sign, exponent)
         for shape, sign, exponent in zip(shapes, signs, exponents, strict=True)
     )
+    if input_weight is not None:
+        w_in = Connection(np.full((n_rec, n_in), input_weight), exponents[0], bits)
     return NetworkDescription(
         w_in=w_in,
         w_rec=w_rec,

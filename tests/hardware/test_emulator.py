@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,52 @@ def test_counters_see_what_they_name():
     record = emulator.run(loud, ones(6))
     assert record.y_saturations == 1
     assert record.y[:, 0, 0].tolist() == [2080768 * k for k in (1, 2, 3, 4, 0, 1)]
+
+
+def test_the_ends_of_the_current():
+    """Exactly 2**23 stays, exactly -2**23 becomes 2**23, and a step beyond wraps."""
+    x = np.arange(1, 7)[:, None, None]
+    for weight, units in ((128, [1, 2, 3, 4, -3, -2]), (-128, [-1, -2, -3, 4, 3, 2])):
+        net = single(weight=weight, vth=131_071)
+        w_in = Connection(np.array([[weight]]), 7)
+        net = dataclasses.replace(net, w_in=w_in, input_bits=4)
+        record = emulator.run(net, x * 2)
+        assert (record.u[:, 0, 0] / 2**21).tolist() == units
+        assert record.u_wraps == (2 if weight > 0 else 3)
+
+
+def test_a_block_sum_is_held_in_32_bits():
+    net = dataclasses.replace(
+        single(weight=-256, vth=131_071),
+        w_in=Connection(np.array([[-256]]), -8),
+        input_bits=24,
+    )
+    x = np.array([2**23, 2**23 + 1, 2**23 + 2])[:, None, None]
+    sums = [-(2**23), 2**23 - 1, 2**23 - 2]
+    assert emulator.run(net, x).u[:, 0, 0].tolist() == [
+        integer.wrap24_once(integer.wrap32(total * 64)) for total in sums
+    ]
+
+
+def test_adaptation_saturates():
+    net = single("subtract", vth=0, beta=131_071, bias_mant=4095, bias_exp=7)
+    record = emulator.run(net, ones(30) * 0)
+    assert np.unique(record.b).tolist() == [0, 131_071 * 64, 2**23 - 1]
+    assert record.n_spikes == 2
+
+
+def test_the_readout_fires_only_above_its_threshold():
+    net = single("zero", weight=254, vth=0)
+    net = dataclasses.replace(
+        net,
+        w_out=Connection(np.array([[254]]), 7),
+        readout=ReadoutParameters(np.array([0]), np.array([1023]), np.array([4])),
+    )
+    record = emulator.run(net, ones(6))
+    step = 131_071 * 16
+    expected = [step, 2 * step, 3 * step, 131_071 * 64, 0, step]
+    assert record.y[:, 0, 0].tolist() == expected
+    assert record.y_saturations == 1
 
 
 def test_samples_and_threads_do_not_touch_each_other():

@@ -25,6 +25,14 @@ ADAPTIVE = {"adaptive": True}
 FULL = {"adaptive": True, "refractory": True}
 SOFT = {"reset": "subtract"}
 BIG = {"vth": (20_000, 131_071), "du": (0, 400), "dv": (0, 200)}
+# Currents are multiples of 2**20, so that they meet the ends of 24 bits exactly.
+EDGES = {
+    "bits": 2,
+    "input_weight": -256,
+    "exponents": (7, 7, 7),
+    "du": (4095, 4095),
+    "vth": (0, 3000),
+}
 
 CASES = {
     # Lava's own LIF
@@ -43,9 +51,15 @@ CASES = {
     "lif-graded-8": {"input_bits": 8, "vth": (8000, 90_000)},
     "lif-graded-overflow": {"input_bits": 24, "exponents": (7, 0, 0)},
     "lif-graded-down": {"input_bits": 20, "exponents": (-4, 1, 0)},
+    "lif-graded-down-overflow": {
+        "input_bits": 24,
+        "input_weight": -256,
+        "exponents": (-8, 0, 0),
+    },
     "lif-no-current-memory": {"du": (4095, 4095), "vth": (50, 400)},
     "lif-no-leak": {"du": (0, 2), "dv": (0, 2), "vth": (9000, 90_000)},
     "lif-u-wraps": {"exponents": (7, 7, 7), **BIG},
+    "lif-u-edges": EDGES,
     "lif-v-saturates": {"signs": (INH, INH, EXC), "exponents": (6, 6, 7), **BIG},
     "lif-zero-threshold": {"vth": (0, 3)},
     # the adaptive process
@@ -61,7 +75,18 @@ CASES = {
     "alif-soft-graded": {**SOFT, **FULL, "input_bits": 4, "signs": (EXC, INH, MIX)},
     "alif-graded-overflow": {**FULL, "input_bits": 24, "exponents": (7, 0, 0)},
     "soft-graded-overflow": {**SOFT, "input_bits": 23, "exponents": (6, 1, 3)},
+    "alif-b-saturates": {
+        **SOFT,
+        **ADAPTIVE,
+        "signs": (EXC, EXC, EXC),
+        "exponents": (3, 3, 0),
+        "vth": (0, 0),
+        "dv": (0, 0),
+        "beta": (131_071, 131_071),
+        "db": (0, 0),
+    },
     "alif-u-wraps": {**ADAPTIVE, "exponents": (7, 7, 7), **BIG},
+    "soft-u-edges": {**SOFT, **EDGES},
     "soft-u-wraps": {**SOFT, "exponents": (7, 7, 7), "bits": 4, **BIG},
     "soft-v-saturates": {
         **SOFT,
@@ -120,6 +145,9 @@ def test_the_cases_reach_the_corners(runs):
     saturated = records["lif-v-saturates"].v
     assert saturated.min() == -(2**23) + 1
     assert records["alif"].b.max() > 0
+    for name in ("lif-u-edges", "soft-u-edges"):
+        assert records[name].u.max() == 2**23
+    assert records["alif-b-saturates"].b.max() == 2**23 - 1
 
 
 @pytest.mark.parametrize("name", ["lif", "alif-soft-refractory"])

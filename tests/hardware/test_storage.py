@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hardware import _storage, emulator
 from hardware.description import NetworkDescription
+from hardware.schema import load_schema
 from spikelearn.errors import FileAccessError, FileFormatError, HardwareError
 from tests.hardware.networks import random_input, random_network
 
@@ -57,7 +58,7 @@ def test_hdf5_round_trip(tmp_path, options, label):
 @pytest.mark.parametrize("options", KINDS)
 def test_json_round_trip_and_schema(options):
     net = random_network(1, **options)
-    schema = _storage.load_schema()
+    schema = load_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(json.loads(net.to_json()), schema)
     assert NetworkDescription.from_json(net.to_json()) == net
@@ -92,7 +93,7 @@ def test_schema_and_reader_refuse_the_same(path, value):
     document = json.loads(random_network(1).to_json())
     changed(document, path, value)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(document, _storage.load_schema())
+        jsonschema.validate(document, load_schema())
     with pytest.raises(FileFormatError):
         NetworkDescription.from_json(json.dumps(document))
 

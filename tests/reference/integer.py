@@ -78,7 +78,7 @@ def run(net, x):
                 v[j] += cell["bias_mant"] * 2 ** cell["bias_exp"]
                 if net.neurons.reset == "subtract":
                     v[j] -= previous[j] * cell["vth"] * 64
-                v[j] = clip(wrap32(v[j]))
+                v[j] = clip(v[j])
                 b[j] = dec(b[j], cell["db"]) + previous[j] * cell["beta"] * 64
                 b[j] = max(0, clip(b[j]))
                 s[j] = int(v[j] > cell["vth"] * 64 + b[j] and rc[j] == 0)
@@ -88,7 +88,7 @@ def run(net, x):
             for i in range(net.n_out):
                 c = wrap24_once(wrap32(block(net.w_out, i, s) * 64))
                 bias = int(net.readout.bias_mant[i]) * 2 ** int(net.readout.bias_exp[i])
-                y[i] = clip(wrap32(dec(y[i], int(net.readout.dv[i])) + c + bias))
+                y[i] = clip(dec(y[i], int(net.readout.dv[i])) + c + bias)
                 if y[i] > 131071 * 64:
                     y[i] = 0
             for result, state in zip(results, (u, v, b, s, y), strict=True):

@@ -70,7 +70,7 @@ class PyAdaptiveLIFModel(PyLoihiProcessModel):
         v = decay(self.v, self.dv) + self.u + (self.bias_mant << self.bias_exp)
         if self.subtract:
             v -= self.fired * threshold
-        self.v[:] = np.clip(wrap32(v), -STATE_MAX, STATE_MAX)
+        self.v[:] = np.clip(v, -STATE_MAX, STATE_MAX)
         b = decay(self.b, self.db) + self.fired * (self.beta.astype(np.int64) << 6)
         self.b[:] = np.clip(b, 0, STATE_MAX)
         spikes = (self.v > threshold + self.b) & (self.silent == 0)
