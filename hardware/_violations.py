@@ -91,6 +91,6 @@ def integer_array(
     problems = range_violation(place, array, low, high, remedy)
     if problems:
         return None, problems
-    copy = np.array(array, dtype=dtype, order="C")
+    copy: np.ndarray = np.array(array, dtype=dtype, order="C")
     copy.flags.writeable = False
     return copy, []

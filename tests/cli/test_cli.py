@@ -1,0 +1,212 @@
+"""The command line as a user meets it: verbs, JSON, errors without tracebacks."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from spikelearn.cli import app
+
+VERBS = (
+    "quickstart",
+    "doctor",
+    "tasks",
+    "cells",
+    "rules",
+    "chips",
+    "train",
+    "resume",
+    "evaluate",
+    "export",
+    "verify",
+    "report",
+)
+TINY = ("--task", "digits-rows", "n_rec=16", "iterations=40", "evaluate_samples=50")
+
+
+def spikelearn(*arguments, **environment):
+    command = [sys.executable, "-m", "spikelearn", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "100", **environment}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=environment
+    )
+
+
+def answer(*arguments):
+    outcome = spikelearn(*arguments, "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    return json.loads(outcome.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = answer("train", *TINY, "--out", folder)
+    assert result["test"]["samples"] == 300
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    result = answer("export", run, "--vectors", 4)
+    assert result["fixed"]["samples"] == 300
+    return run
+
+
+def test_all_verbs_are_there():
+    names = [c.name or c.callback.__name__ for c in app.registered_commands]
+    assert set(names) == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_shows_an_example(verb):
+    outcome = spikelearn(verb, "--help")
+    assert outcome.returncode == 0
+    assert "Example: spikelearn" in outcome.stdout
+
+
+def test_lists_answer_programs():
+    assert len(answer("tasks")["tasks"]) == 4
+    assert {cell["name"] for cell in answer("cells")["cells"]} == {"LIF", "ALIF"}
+    assert answer("rules")["rules"][0]["reference"].startswith("Bellec")
+    assert "loihi1" in answer("chips")
+    assert answer("doctor")["ok"] is True
+
+
+def test_lists_are_readable():
+    for verb in ("tasks", "cells", "rules", "chips", "doctor"):
+        outcome = spikelearn(verb)
+        assert outcome.returncode == 0
+        assert len(outcome.stdout) > 200
+
+
+def test_train_reads_a_file_and_overrides(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text('[task]\nname = "digits-rows"\n[network]\nn_rec = 8\n')
+    options = ("iterations=2", "evaluate_samples=10", "--seed", 3)
+    answer("train", path, *options, "--out", tmp_path / "run")
+    written = (tmp_path / "run" / "config.toml").read_text()
+    assert "n_rec = 8" in written and "seed = 3" in written
+
+
+def test_evaluate_and_resume_of_a_finished_run(run):
+    scores = answer("evaluate", run, "--split", "validation", "--samples", 20)
+    assert scores["samples"] == 20
+    assert answer("resume", run)["iterations"] == 40
+
+
+def test_export_leaves_a_checkable_folder(exported):
+    names = {path.name for path in (exported / "export").iterdir()}
+    assert {"network.h5", "network.json", "network.py", "quantization.json"} <= names
+    result = answer("verify", exported, "--against", "emulator")
+    assert result["samples"] == 4
+    assert result["differing_values"] == 0
+
+
+@pytest.mark.lava
+def test_verify_against_lava_answers_programs(exported):
+    result = answer("verify", exported / "export", "--against", "lava", "--samples", 2)
+    assert result["samples"] == 2 and result["steps"] == 8
+    for name in ("differing_u", "differing_v", "differing_spikes"):
+        assert result[name] == 0
+    assert (exported / "export" / "verification.json").exists()
+
+
+def test_a_changed_network_fails_verification(exported, tmp_path):
+    changed = tmp_path / "network.h5"
+    changed.write_bytes((exported / "export" / "network.h5").read_bytes())
+    with h5py.File(changed, "a") as file:
+        weights = next(
+            item
+            for name, item in _datasets(file)
+            if "w_in" in name and name.endswith("weights")
+        )
+        weights[...] = 0
+    outcome = spikelearn("verify", changed, "--against", "emulator")
+    assert outcome.returncode == 1
+    assert "DIFFERENT" in outcome.stdout
+
+
+def _datasets(file):
+    found = []
+    file.visititems(lambda name, item: found.append((name, item)))
+    return [(name, item) for name, item in found if hasattr(item, "shape")]
+
+
+def test_report_is_written(exported):
+    path = answer("report", exported, "--no-lava")["report"]
+    assert path.endswith("report.html")
+    assert "<html" in Path(path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--task", "digit-rows"), "Did you mean 'digits-rows'?"),
+        (("train", "--task", "digits-rows", "n_recc=3"), "Did you mean 'n_rec'?"),
+        (
+            ("train", "--task", "digits-rows", "tau_m=-3"),
+            "tau_m must be > 0 ms; got -3",
+        ),
+        (("train", "--task", "digits-rows", "--out", "/proc/none"), "must be writable"),
+        (("train", "absent.toml"), "must be readable"),
+        (("train",), "--task"),
+        (("train", "a.toml", "b.toml"), "one configuration file"),
+        (("evaluate", "absent"), "must hold a config.toml"),
+        (("verify", "absent"), "no network in it"),
+        (("chips", "loihi9"), "unknown chip"),
+    ],
+)
+def test_mistakes_get_one_clear_error(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = spikelearn(*arguments)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("error: ")
+    assert message in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_a_corrupt_description_is_named(exported, tmp_path):
+    path = tmp_path / "network.h5"
+    path.write_bytes((exported / "export" / "network.h5").read_bytes()[:5000])
+    outcome = spikelearn("verify", path, "--against", "emulator")
+    assert outcome.returncode == 1
+    assert "corrupt" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_weights_that_cannot_be_represented_leave_no_export(run, tmp_path):
+    broken = tmp_path / "run"
+    shutil.copytree(run, broken, ignore=shutil.ignore_patterns("export"))
+    with h5py.File(broken / "checkpoint.h5", "a") as file:
+        file["best/w_rec"][0, 1] = 1e9
+    outcome = spikelearn("export", broken)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("error: ")
+    assert not (broken / "export").exists()
+
+
+def test_a_missing_optional_package_says_how_to_install_it(exported, tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')\n")
+    outcome = spikelearn("report", exported, PYTHONPATH=str(tmp_path))
+    assert outcome.returncode == 1
+    assert "pip install -e '.[plot]'" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.lava
+def test_quickstart_goes_the_whole_road_and_can_be_repeated(tmp_path):
+    first = answer("quickstart", "--out", tmp_path / "quick")
+    assert first["lava_samples"] == 50
+    assert first["lava_differing_values"] == 0
+    assert first["accuracy_float"] > 0.8
+    assert abs(first["accuracy_fixed"] - first["accuracy_float"]) < 0.05
+    assert (tmp_path / "quick" / "report.html").exists()
+    again = answer("quickstart", "--out", tmp_path / "quick")
+    assert again["accuracy_float"] == first["accuracy_float"]

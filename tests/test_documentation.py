@@ -1,0 +1,81 @@
+"""What the README and the examples show really runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikelearn.runs import load_config, resolve_config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def run(command, folder, **environment):
+    outcome = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        env={**os.environ, **environment},
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def test_the_python_of_the_readme_runs(tmp_path):
+    (code,) = blocks("python")
+    lines = run([sys.executable, "-c", code], tmp_path).splitlines()
+    assert float(lines[0]) > 0.5
+    assert lines[1] == "(20, 1, 64) (20, 1, 64) (64, 64)"
+
+
+def test_the_configuration_of_the_readme_is_valid(tmp_path):
+    (text,) = blocks("toml")
+    (tmp_path / "digits.toml").write_text(text)
+    config = resolve_config(load_config(tmp_path / "digits.toml"))
+    assert config.network.n_rec == 64
+
+
+@pytest.mark.lava
+def test_the_commands_of_the_readme_run(tmp_path):
+    (commands,) = [b for b in blocks("sh") if "spikelearn doctor" in b]
+    for line in commands.splitlines():
+        words = line.partition("#")[0].split()
+        assert words[0] == "spikelearn"
+        run([sys.executable, "-m", *words], tmp_path)
+    assert (tmp_path / "runs" / "digits" / "report.html").exists()
+
+
+def test_the_readme_names_the_make_targets_that_exist():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+
+
+EXAMPLES = {
+    "01_train_digits.py": ("--iterations", "20"),
+    "02_integers_and_lava.py": ("--iterations", "20", "--samples", "2"),
+    "papers/bellec_2020.py": ("--quick",),
+}
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / name), *EXAMPLES[name]]
+    assert run(command, tmp_path, TMPDIR=str(tmp_path))
+
+
+def test_every_example_is_run():
+    found = {
+        str(p.relative_to(ROOT / "examples")) for p in ROOT.glob("examples/**/*.py")
+    }
+    assert found == set(EXAMPLES)
