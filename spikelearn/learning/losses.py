@@ -32,15 +32,25 @@ class Loss(Protocol):
     def __call__(
         self, y: np.ndarray, target: np.ndarray, mask: np.ndarray
     ) -> LossResult:
-        """Return value and derivative for y (T, B, n_out), mask (T,)."""
+        """Return value and derivative for y (T, B, n_out), mask (T,) or (T, B)."""
 
 
 def _check(y: np.ndarray, target: np.ndarray, mask: np.ndarray, rule: tuple) -> None:
     shape = tuple(target.shape)
     require(shape == rule, "loss target", f"must have shape {rule}", shape)
-    steps = (y.shape[0],)
-    require(mask.shape == steps, "loss mask", f"must have shape {steps}", mask.shape)
-    require(bool(mask.any()), "loss mask", "must keep at least one step", "none")
+    steps, samples = y.shape[:2]
+    rule = f"must have shape ({steps},) or ({steps}, {samples})"
+    fits = mask.shape in ((steps,), (steps, samples))
+    require(fits, "loss mask", rule, mask.shape)
+    kept = bool(mask.any(axis=0).all())
+    require(kept, "loss mask", "must keep at least one step of every sample", "none")
+
+
+def _step_weights(mask: np.ndarray, n_samples: int, mean: bool) -> np.ndarray:
+    """Return weights (T, B) of a sum, or a mean over steps, averaged over samples."""
+    columns = (mask if mask.ndim == 2 else mask[:, None]).astype(np.float64)
+    weight = np.repeat(columns, n_samples // columns.shape[1], axis=1) / n_samples
+    return weight / columns.sum(axis=0) if mean else weight
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,9 @@ class Regression:
         _check(y, target, mask, y.shape)
         finite = bool(np.isfinite(target).all())
         require(finite, "loss target", "must be finite", "NaN or infinity")
-        weight = mask.astype(np.float64) / y.shape[1]
-        if self.reduction == "mean":
-            weight /= mask.sum()
+        weight = _step_weights(mask, y.shape[1], self.reduction == "mean")
         difference = y.astype(np.float64) - target
-        error = weight[:, None, None] * difference
+        error = weight[:, :, None] * difference
         value = 0.5 * float(np.sum(error * difference))
         return LossResult(value, error.astype(y.dtype), 0, np.empty(0, np.int64))
 
@@ -87,7 +95,7 @@ class Regression:
 class Classification:
     """Cross-entropy of softmax(y) at every kept step, averaged over steps and samples.
 
-        E = -1/(B sum m) sum_t,b m[t] log pi[t, b, c_b]
+        E = -1/B sum_b (sum_t m[t, b] log pi[t, b, c_b]) / (sum_t m[t, b])
 
     The predicted class is the largest sum of y over the kept steps.
 
@@ -108,20 +116,22 @@ class Classification:
         low, high = int(target.min()), int(target.max())
         rule = f"must be classes 0 to {n_out - 1}"
         require(low >= 0 and high < n_out, "loss target", rule, f"{low} to {high}")
-        kept = np.flatnonzero(mask)
+        weight = _step_weights(mask, n_samples, mean=True)
+        kept = np.flatnonzero(weight.any(axis=1))
         logits = y[kept].astype(np.float64)
         shifted = logits - logits.max(axis=2, keepdims=True)
         exponential = np.exp(shifted)
         total = exponential.sum(axis=2, keepdims=True)
         samples = np.arange(n_samples)
-        weight = mask[kept].astype(np.float64) / (mask.sum() * n_samples)
+        weight = weight[kept]
         log_likelihood = shifted[:, samples, target] - np.log(total[:, :, 0])
-        value = -float(np.sum(weight[:, None] * log_likelihood))
+        value = -float(np.sum(weight * log_likelihood))
         probability = exponential / total
         probability[:, samples, target] -= 1.0
         error = np.zeros(y.shape, y.dtype)
-        error[kept] = weight[:, None, None] * probability
-        prediction = logits.sum(axis=0).argmax(axis=1)
+        error[kept] = weight[:, :, None] * probability
+        judged = np.where(weight[:, :, None] > 0, logits, 0.0)
+        prediction = judged.sum(axis=0).argmax(axis=1)
         n_correct = int(np.sum(prediction == target))
         return LossResult(value, error, n_correct, prediction)
 

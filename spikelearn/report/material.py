@@ -228,7 +228,7 @@ class Activity:
             index=index,
             x=batch.x[:, index],
             target=batch.target[:, index] if regression else batch.target[index, ...],
-            mask=batch.mask,
+            mask=batch.mask if batch.mask.ndim == 1 else batch.mask[:, index],
             spikes=record.spikes[:, index],
             y=np.asarray(record.y[:, index], np.float64),
         )

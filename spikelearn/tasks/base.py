@@ -45,7 +45,8 @@ class Batch:
     target
         Classification: class per trial (B,), int64. Regression: (T, B, n_out), float.
     mask
-        Shape (T,), float32; 1 in the learning window, where the loss counts, else 0.
+        Float32, (T,) for all trials or (T, B); 1 in the learning window, where the loss
+        counts, else 0.
 
     Raises
     ------
@@ -85,8 +86,9 @@ class Batch:
             rule = f"must have shape ({steps}, {size}, n_out)"
             fits = target.ndim == 3 and target.shape[:2] == (steps, size)
             require(fits, "Batch.target", rule, target.shape)
-        fits = mask.shape == (steps,) and mask.dtype == np.float32
-        rule = f"must be float32 of shape ({steps},)"
+        shapes = ((steps,), (steps, size))
+        fits = mask.shape in shapes and mask.dtype == np.float32
+        rule = f"must be float32 of shape ({steps},) or ({steps}, {size})"
         require(fits, "Batch.mask", rule, f"{mask.dtype} {mask.shape}")
         for name in ("x", "target", "mask"):
             finite = bool(np.isfinite(getattr(self, name)).all())

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from spikelearn.data.digits import DIGITS_SHAPE, load_digits
 from spikelearn.data.images import LabelledImages
-from spikelearn.tasks.row_images import RowImages
+from spikelearn.tasks.row_images import RowImages, eprop_settings
 
 __all__ = ["DigitsRows"]
 
@@ -31,35 +31,5 @@ class DigitsRows(RowImages):
 
     @property
     def recommended(self) -> dict[str, dict[str, Any]]:
-        """Settings for e-prop, chosen on validation data."""
-        return {
-            "network": {
-                "cell": "ALIF",
-                "n_rec": 128,
-                "adaptive_fraction": 0.5,
-                "tau_m": 20.0,
-                "tau_a": 20.0,
-                "beta": 0.1,
-                "v_th": 0.6,
-                "t_ref": 0.0,
-                "tau_out": 20.0,
-                "gain": 1.0,
-                "reset": "subtract",
-                "input_scaling": "unit",
-                "readout_scaling": "unit",
-            },
-            "learning": {
-                "rule": "e-prop",
-                "feedback": "symmetric",
-                "rate_target_hz": 100.0,
-                "rate_strength": 0.1,
-            },
-            "optimizer": {
-                "name": "adam",
-                "lr": 5e-3,
-                "form": "pytorch",
-                "schedule": "cosine",
-                "weight_decay": 3e-3,
-            },
-            "training": {"iterations": 1000, "batch_size": 64},
-        }
+        """Settings for e-prop."""
+        return eprop_settings(128, tau_a=20.0, weight_decay=3e-3, iterations=1000)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from spikelearn.data.images import LabelledImages
 from spikelearn.data.mnist5k import MNIST5K_SHAPE, load_mnist5k
-from spikelearn.tasks.row_images import RowImages
+from spikelearn.tasks.row_images import RowImages, eprop_settings
 
 __all__ = ["Mnist5kRows"]
 
@@ -31,36 +31,6 @@ class Mnist5kRows(RowImages):
 
     @property
     def recommended(self) -> dict[str, dict[str, Any]]:
-        """Settings for e-prop, chosen on validation data; training images move."""
-        return {
-            "task": {"shift": 1},
-            "network": {
-                "cell": "ALIF",
-                "n_rec": 256,
-                "adaptive_fraction": 0.5,
-                "tau_m": 20.0,
-                "tau_a": 50.0,
-                "beta": 0.1,
-                "v_th": 0.6,
-                "t_ref": 0.0,
-                "tau_out": 20.0,
-                "gain": 1.0,
-                "reset": "subtract",
-                "input_scaling": "unit",
-                "readout_scaling": "unit",
-            },
-            "learning": {
-                "rule": "e-prop",
-                "feedback": "symmetric",
-                "rate_target_hz": 100.0,
-                "rate_strength": 0.1,
-            },
-            "optimizer": {
-                "name": "adam",
-                "lr": 5e-3,
-                "form": "pytorch",
-                "schedule": "cosine",
-                "weight_decay": 1e-3,
-            },
-            "training": {"iterations": 4000, "batch_size": 64},
-        }
+        """Settings for e-prop; training images are moved by a pixel."""
+        settings = eprop_settings(256, tau_a=50.0, weight_decay=1e-3, iterations=4000)
+        return {"task": {"shift": 1}} | settings

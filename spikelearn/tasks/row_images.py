@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from spikelearn.tasks.base import (
     train_rng,
 )
 
-__all__ = ["ENCODINGS", "RowImages"]
+__all__ = ["ENCODINGS", "RowImages", "eprop_settings"]
 
 ENCODINGS = ("graded", "spikes")
 _BITS = 4
@@ -189,6 +189,51 @@ class RowImages:
         mask = np.zeros(self.n_steps, np.float32)
         mask[-self.steps_per_row :] = 1.0
         return Batch(np.ascontiguousarray(x), type(self).load().labels[chosen], mask)
+
+
+def eprop_settings(
+    n_rec: int, tau_a: float, weight_decay: float, iterations: int
+) -> dict[str, dict[str, Any]]:
+    """Return a recommended configuration, chosen on validation data.
+
+    Parameters
+    ----------
+    n_rec
+        Cells, half of them adaptive with time constant `tau_a` (ms).
+    weight_decay, iterations
+        As in `[optimizer]` and `[training]`.
+    """
+    return {
+        "network": {
+            "cell": "ALIF",
+            "n_rec": n_rec,
+            "adaptive_fraction": 0.5,
+            "tau_m": 20.0,
+            "tau_a": tau_a,
+            "beta": 0.1,
+            "v_th": 0.6,
+            "t_ref": 0.0,
+            "tau_out": 20.0,
+            "gain": 1.0,
+            "reset": "subtract",
+            "input_scaling": "unit",
+            "readout_scaling": "unit",
+        },
+        "learning": {
+            "rule": "e-prop",
+            "feedback": "symmetric",
+            "rate_target_hz": 100.0,
+            "rate_strength": 0.1,
+        },
+        "optimizer": {
+            "name": "adam",
+            "lr": 5e-3,
+            "form": "pytorch",
+            "schedule": "cosine",
+            "weight_decay": weight_decay,
+        },
+        "training": {"iterations": iterations, "batch_size": 64},
+    }
 
 
 def _moved(levels: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:

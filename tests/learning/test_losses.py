@@ -176,9 +176,27 @@ def test_labels_must_be_integers():
 
 
 @pytest.mark.parametrize("kind", CASES)
+def test_a_mask_per_sample_is_a_batch_of_single_samples(kind):
+    y, target, _ = _draw(kind, (8, 3, 2))
+    mask = np.zeros((8, 3))
+    mask[2:4, 0] = mask[5:, 1] = mask[0, 2] = 1.0
+    batch = CASES[kind](y, target, mask)
+    parts = [
+        CASES[kind](
+            y[:, [b]], target[[b]] if target.ndim == 1 else target[:, [b]], mask[:, b]
+        )
+        for b in range(3)
+    ]
+    assert batch.value == pytest.approx(np.mean([part.value for part in parts]))
+    for b, part in enumerate(parts):
+        np.testing.assert_allclose(batch.error[:, [b]], part.error / 3, atol=1e-15)
+    assert batch.n_correct == sum(part.n_correct for part in parts)
+
+
+@pytest.mark.parametrize("kind", CASES)
 def test_bad_masks(kind):
     y, target, mask = _draw(kind, (8, 3, 2))
-    for shape in ((7,), (8, 3), ()):
+    for shape in ((7,), (8, 2), ()):
         with pytest.raises(InvalidValue, match=r"^loss mask must have shape \(8,\)"):
             CASES[kind](y, target, np.ones(shape))
     with pytest.raises(InvalidValue, match=r"^loss mask must keep at least one step"):
