@@ -145,7 +145,7 @@ class EvidenceAccumulation:
                 "rate_strength": 2.0,
             },
             "optimizer": {"name": "adam", "lr": 5e-3, "form": "tf1"},
-            "training": {"iterations": 1000, "batch_size": 32},
+            "training": {"iterations": 700, "batch_size": 32},
         }
 
     def train_batch(self, iteration: int, size: int, seed: int) -> Batch:
