@@ -12,8 +12,11 @@ Every file is written to a temporary name and renamed, except the metrics, which
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -106,6 +109,25 @@ class RunFolder:
     def description_path(self) -> Path:
         """Quantised network, when it was exported into the run folder."""
         return self.path / "network.h5"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into the folder inside the block.
+
+        Raises
+        ------
+        FileAccessError
+            If another process does so already.
+        """
+        with open(self.config_path, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FileAccessError(
+                    f"run folder {str(self.path)!r} must be free; another process "
+                    "trains into it. (Wait for it, or choose another folder.)"
+                ) from error
+            yield
 
     def result(self) -> dict[str, Any] | None:
         """Return the final scores, or None while the run is not finished."""

@@ -190,10 +190,11 @@ def train(
     task.train_batch(0, 1, config.training.seed)
     next(iter(task.evaluation("validation", 1, 1)))
     folder = RunFolder.create(out, config.to_dict())
-    session = _Session(folder, config, trainer)
-    session.evaluate_validation()
-    session.save()
-    return session.run_to_end(progress)
+    with folder.locked():
+        session = _Session(folder, config, trainer)
+        session.evaluate_validation()
+        session.save()
+        return session.run_to_end(progress)
 
 
 def resume(
@@ -205,16 +206,16 @@ def resume(
     """
     folder = RunFolder.open(path)
     config = resolve_config(load_config(folder.config_path))
-    trainer = build_trainer(config, threads)
-    session = _Session(folder, config, trainer)
-    if folder.checkpoint_path.exists():
-        session.load()
-    else:
-        session.evaluate_validation()
-        session.save()
     if folder.result() is not None:
         return load_run(path)
-    return session.run_to_end(progress)
+    with folder.locked():
+        session = _Session(folder, config, build_trainer(config, threads))
+        if folder.checkpoint_path.exists():
+            session.load()
+        else:
+            session.evaluate_validation()
+            session.save()
+        return session.run_to_end(progress)
 
 
 def load_run(path: str | Path) -> Run:

@@ -132,6 +132,18 @@ def test_a_killed_process_resumes_bit_for_bit(finished, tmp_path):
     assert_same_numbers(finished, resume(out))
 
 
+def test_two_processes_do_not_train_into_one_folder(tmp_path):
+    out = tmp_path / "shared"
+
+    def meddle(metrics):
+        if metrics.iteration == 3:
+            with pytest.raises(FileAccessError, match="another process"):
+                resume(out)
+
+    run = train_run(config(), out, progress=meddle)
+    assert run.iteration == 30
+
+
 def test_resuming_a_finished_run_only_loads_it(finished):
     before = finished.folder.checkpoint_path.stat().st_mtime_ns
     seen = []
