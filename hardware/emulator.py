@@ -27,7 +27,6 @@ line is its reset, and it is counted as a saturation.
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,7 @@ import numpy as np
 from hardware.description import NetworkDescription, TestVectors
 from hardware.kernels import neuron as kernels
 from spikelearn.errors import require, unknown_name
+from spikelearn.kernels.threads import run_groups
 
 __all__ = ["RECORDABLE", "IntegerRecord", "check_input", "run"]
 
@@ -169,16 +169,12 @@ def run(
     y = np.zeros((n_samples, steps, description.n_out), np.int32)
     counters = np.zeros((n_samples, len(kernels.COUNTERS)), np.int64)
 
-    def work(k: int) -> None:
-        fixed = (samples_first[k], weights, w_out, neurons, readout, constants)
-        kernels.run_sample(*fixed, u[k], v[k], b[k], spikes[k], y[k], counters[k])
+    def work(_: int, start: int, stop: int) -> None:
+        for k in range(start, stop):
+            fixed = (samples_first[k], weights, w_out, neurons, readout, constants)
+            kernels.run_sample(*fixed, u[k], v[k], b[k], spikes[k], y[k], counters[k])
 
-    if threads == 1:
-        for k in range(n_samples):
-            work(k)
-    else:
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            list(pool.map(work, range(n_samples)))
+    run_groups(work, n_samples, threads)
 
     def kept(name: str, array: np.ndarray) -> np.ndarray | None:
         return array.transpose(1, 0, 2) if name in record else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels._threads import run_groups
+from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.spiking import (
     Cell,
     InputEvents,

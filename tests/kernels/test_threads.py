@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikelearn.kernels._threads import N_GROUPS, run_groups, sample_groups
+from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
 from spikelearn.learning.rules import EProp
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import ALIF, LIF

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels._threads import run_groups, sample_groups
+from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.kernels.adjoint import Accumulators, Signal, eprop
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
