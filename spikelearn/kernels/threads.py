@@ -18,7 +18,7 @@ def sample_groups(n_samples: int) -> list[tuple[int, int]]:
     Sums over a batch are taken inside a group and then over the groups in order, so
     that their bits do not depend on the number of threads.
     """
-    n_groups = min(N_GROUPS, n_samples)
+    n_groups = max(min(N_GROUPS, n_samples), 1)
     edges = [n_samples * k // n_groups for k in range(n_groups + 1)]
     return list(itertools.pairwise(edges))
 

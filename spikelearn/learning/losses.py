@@ -39,9 +39,9 @@ def _check(y: np.ndarray, target: np.ndarray, mask: np.ndarray, rule: tuple) -> 
     shape = tuple(target.shape)
     require(shape == rule, "loss target", f"must have shape {rule}", shape)
     steps, samples = y.shape[:2]
-    rule = f"must have shape ({steps},) or ({steps}, {samples})"
+    limit = f"must have shape ({steps},) or ({steps}, {samples})"
     fits = mask.shape in ((steps,), (steps, samples))
-    require(fits, "loss mask", rule, mask.shape)
+    require(fits, "loss mask", limit, mask.shape)
     kept = bool(mask.any(axis=0).all())
     require(kept, "loss mask", "must keep at least one step of every sample", "none")
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.spiking import (
     Cell,
     InputEvents,
@@ -19,6 +18,7 @@ from spikelearn.kernels.spiking import (
     forward,
     list_events,
 )
+from spikelearn.kernels.threads import run_groups
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF
 from spikelearn.network.readout import LeakyReadout

@@ -8,8 +8,8 @@ from typing import ClassVar, cast
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.kernels.adjoint import Accumulators, Signal, eprop
+from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
 from spikelearn.learning.signals import LearningSignal
