@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hardware import emulator
 from hardware.description import NetworkDescription
 from hardware.quantization import integer_input
 from spikelearn.learning.losses import Loss
-from spikelearn.learning.trainer import Evaluation
+from spikelearn.learning.trainer import Evaluation, evaluate_split
 from spikelearn.tasks import Task
 
 __all__ = ["evaluate_description"]
@@ -28,17 +30,14 @@ def evaluate_description(
     the float network's units.
     """
     scale = float(description.metadata["output_scale"])
-    total_loss = spikes = 0.0
-    correct = samples = 0
-    for batch in task.evaluation(split, size, batch_size):
-        x = integer_input(batch.x, description.input_bits)
-        record = emulator.run(description, x, record=(), threads=threads)
-        result = loss(record.y / scale, batch.target, batch.mask)
-        total_loss += result.value * batch.size
-        correct += result.n_correct
-        samples += batch.size
-        spikes += record.n_spikes
-    neuron_seconds = samples * description.n_rec * task.n_steps * task.dt / 1000.0
-    accuracy = correct / samples if task.kind == "classification" else None
-    rate_hz = spikes / neuron_seconds
-    return Evaluation(split, samples, total_loss / samples, accuracy, rate_hz)
+
+    def run_batch(x: np.ndarray) -> tuple[np.ndarray, float]:
+        integers = integer_input(x, description.input_bits)
+        record = emulator.run(description, integers, record=(), threads=threads)
+        steps, samples, _ = record.y.shape
+        neuron_ms = steps * samples * description.n_rec * description.dt
+        return record.y / scale, 1000.0 * record.n_spikes / neuron_ms
+
+    return evaluate_split(
+        run_batch, task, loss, split, size=size, batch_size=batch_size
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelearn.errors import require
 
-__all__ = ["LOSSES", "Classification", "Loss", "LossResult", "Regression"]
+__all__ = ["Classification", "Loss", "LossResult", "Regression"]
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,3 @@ class Classification:
         prediction = judged.sum(axis=0).argmax(axis=1)
         n_correct = int(np.sum(prediction == target))
         return LossResult(value, error, n_correct, prediction)
-
-
-LOSSES = {"regression": Regression, "classification": Classification}

@@ -14,7 +14,7 @@ import numpy as np
 from spikelearn.errors import require
 from spikelearn.learning.gradients import global_norm
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "clip_gradients"]
+__all__ = ["SGD", "Adam", "Optimizer", "clip_gradients"]
 
 Arrays = dict[str, np.ndarray]
 
@@ -167,6 +167,3 @@ class Adam:
             v *= self.beta2
             v += (1.0 - self.beta2) * np.square(g)
             w -= rate * m / (np.sqrt(v) + eps)
-
-
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "adam": Adam}

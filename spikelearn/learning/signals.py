@@ -18,7 +18,7 @@ __all__ = ["FEEDBACKS", "Feedback", "LearningSignal"]
 FEEDBACKS = {
     "symmetric": "B = w_out^T at every step",
     "random": "B fixed, drawn N(0, scale^2); default scale 1 / sqrt(n_rec)",
-    "adaptive": "B starts random; B and w_out get the same update and the same decay",
+    "adaptive": "B starts random; B and w_out take the same steps and decay alike",
 }
 
 
@@ -48,8 +48,8 @@ class Feedback:
 
     Symmetric, random and adaptive e-prop of Bellec et al. 2020
     (doi:10.1038/s41467-020-17236-y); adaptive feedback after Kolen & Pollack 1994 as in
-    Akrout et al. 2019 (arXiv:1904.05391): both matrices move by the same update and
-    decay towards each other.
+    Akrout et al. 2019 (arXiv:1904.05391): both matrices take the same step and decay by
+    the same factor, which lets their difference vanish.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Feedback:
     scale
         Standard deviation of random entries; default 1 / sqrt(n_rec).
     decay
-        Weight decay that "adaptive" adds to the gradients of w_out and B.
+        Fraction of w_out and B that "adaptive" removes at every update, in [0, 1).
 
     Attributes
     ----------
@@ -76,7 +76,8 @@ class Feedback:
             raise unknown_name("feedback", self.kind, FEEDBACKS)
         scale = 0.0 if self.scale is None else self.scale
         require(scale >= 0, "Feedback.scale", "must be >= 0", self.scale)
-        require(self.decay >= 0, "Feedback.decay", "must be >= 0", self.decay)
+        where, rule = "Feedback.decay", "must be in [0, 1)"
+        require(0 <= self.decay < 1, where, rule, self.decay)
 
     def draw(
         self, n_rec: int, n_out: int, rng: np.random.Generator, dtype: str
@@ -91,18 +92,24 @@ class Feedback:
         """Return B (n_rec, n_out) for the present readout weights (n_out, n_rec)."""
         return w_out.T if self.kind == "symmetric" else self.matrix
 
-    def learned(self) -> dict[str, np.ndarray]:
-        """Return the arrays that the optimiser moves beside the network's."""
-        return {"feedback": self.matrix} if self.kind == "adaptive" else {}
+    def follow(self, before: np.ndarray, w_out: np.ndarray, scale: float = 1.0) -> None:
+        """Let adaptive feedback take the step that the readout has just taken.
 
-    def gradients(
-        self, w_out: np.ndarray, gradients: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """Add the feedback's own gradients to those of the network."""
-        if self.kind != "adaptive":
-            return gradients
-        gradient = gradients["w_out"]
-        return gradients | {
-            "w_out": gradient + self.decay * w_out,
-            "feedback": gradient.T + self.decay * self.matrix,
-        }
+            B := (1 - d) (B + step^T),   w_out := (1 - d) (before + step)
+
+        with d = `decay` times `scale`, so that B^T - w_out shrinks by 1 - d whatever
+        the optimiser.
+
+        Parameters
+        ----------
+        before : (n_out, n_rec) array
+            Readout weights before the step.
+        w_out : (n_out, n_rec) array
+            Readout weights after it; decayed in place.
+        scale
+            Factor of the learning-rate schedule.
+        """
+        if self.kind == "adaptive":
+            self.matrix += (w_out - before).T
+            for weights in (self.matrix, w_out):
+                weights *= 1.0 - self.decay * scale

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from spikelearn.analysis import firing_rates
 from spikelearn.errors import InvalidValue, require
 from spikelearn.learning.gradients import global_norm
 from spikelearn.learning.homeostasis import FiringRate
@@ -16,7 +18,14 @@ from spikelearn.learning.signals import Feedback, LearningSignal
 from spikelearn.network import Params, RecurrentNetwork
 from spikelearn.tasks import Task
 
-__all__ = ["SCHEDULES", "Evaluation", "StepMetrics", "Trainer", "evaluate_network"]
+__all__ = [
+    "SCHEDULES",
+    "Evaluation",
+    "StepMetrics",
+    "Trainer",
+    "evaluate_network",
+    "evaluate_split",
+]
 
 SCHEDULES = ("constant", "cosine")
 
@@ -53,24 +62,43 @@ def evaluate_network(
     batch_size: int = 100,
     threads: int = 1,
 ) -> Evaluation:
-    """Run a split through the network and average its scores over samples."""
+    """Run a split through a network and average its scores over samples."""
+
+    def run_batch(x: np.ndarray) -> tuple[np.ndarray, float]:
+        record = network.run(x, threads=threads)
+        return record.y, float(firing_rates(record, network.dt).mean())
+
+    return evaluate_split(
+        run_batch, task, loss, split, size=size, batch_size=batch_size
+    )
+
+
+def evaluate_split(
+    run_batch: Callable[[np.ndarray], tuple[np.ndarray, float]],
+    task: Task,
+    loss: Loss,
+    split: str,
+    *,
+    size: int | None = None,
+    batch_size: int = 100,
+) -> Evaluation:
+    """Score any machine that turns input (T, B, n_in) into a readout.
+
+    `run_batch` returns the readout (T, B, n_out) and the mean firing rate (Hz).
+    """
     total_loss = total_rate = 0.0
     correct = samples = 0
     for batch in task.evaluation(split, size, batch_size):
-        record = network.run(batch.x, threads=threads)
-        result = loss(record.y, batch.target, batch.mask)
-        n = record.n_samples
-        total_loss += result.value * n
-        total_rate += _rate_hz(record.spike_counts, record.n_steps, network.dt) * n
+        y, rate_hz = run_batch(batch.x)
+        result = loss(y, batch.target, batch.mask)
+        total_loss += result.value * batch.size
+        total_rate += rate_hz * batch.size
         correct += result.n_correct
-        samples += n
+        samples += batch.size
     accuracy = correct / samples if task.kind == "classification" else None
-    mean_loss, mean_rate = total_loss / samples, total_rate / samples
-    return Evaluation(split, samples, mean_loss, accuracy, mean_rate)
-
-
-def _rate_hz(counts: np.ndarray, n_steps: int, dt: float) -> float:
-    return float(counts.mean() / (n_steps * dt) * 1000.0)
+    return Evaluation(
+        split, samples, total_loss / samples, accuracy, total_rate / samples
+    )
 
 
 @dataclass
@@ -156,7 +184,7 @@ class Trainer:
 
     def _learned(self) -> dict[str, np.ndarray]:
         arrays = self.network.params.arrays()
-        return {name: arrays[name] for name in self.trainable} | self.feedback.learned()
+        return {name: arrays[name] for name in self.trainable}
 
     def step(self) -> StepMetrics:
         """Do one iteration.
@@ -177,20 +205,22 @@ class Trainer:
         feedback = self.feedback.weights(params.w_out)
         signal = LearningSignal(result.error, feedback, neuron)
         estimate = self.rule.gradients(network, record, signal, threads=self.threads)
-        gradients = self.feedback.gradients(params.w_out, estimate.arrays())
         learned = self._learned()
-        gradients = {name: gradients[name] for name in learned}
+        gradients = {name: estimate.arrays()[name] for name in learned}
         self._decay_weights(learned, gradients)
         norm = global_norm(gradients)
         self._check_finite(result.value, norm)
         if self.clip_norm > 0:
             clip_gradients(gradients, self.clip_norm)
         scale = self._learning_rate_scale()
+        before = params.w_out.copy()
         self.optimizer.step(learned, gradients, self.optimizer_state, scale)
+        if "w_out" in learned:
+            self.feedback.follow(before, params.w_out, scale)
         self.iteration += 1
         n = record.n_samples
         accuracy = result.n_correct / n if self.task.kind == "classification" else None
-        rate_hz = _rate_hz(record.spike_counts, record.n_steps, network.dt)
+        rate_hz = float(firing_rates(record, network.dt).mean())
         return StepMetrics(self.iteration, result.value, accuracy, rate_hz, norm)
 
     def _decay_weights(

@@ -83,7 +83,8 @@ class LIF:
         Threshold (the unit of v).
     t_ref
         Refractory time, ms. The counter is set to round(t_ref / dt) by a spike and
-        decremented before the next test, so n steps of t_ref leave n - 1 silent steps.
+        decremented before the next test, so n steps of t_ref leave n - 1 silent steps
+        (the convention of Bellec et al.); one step has no effect.
     reset
         "subtract" or "zero".
     input_scaling

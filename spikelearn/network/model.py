@@ -142,6 +142,8 @@ class Record:
     def state(self, name: str) -> np.ndarray:
         """Return a recorded state `v`, `a` or `i` as (T, B, n_rec).
 
+        `v` is the voltage of the spike test, before reset "zero" clears it.
+
         Raises
         ------
         InvalidValue
@@ -169,7 +171,8 @@ class RecurrentNetwork:
         Time step, ms.
     mask
         (n_rec, n_rec) boolean array of recurrent connections that exist, as (post,
-        pre). Default: all but self-connections.
+        pre): initial weights and gradients are zero elsewhere. Default: all but
+        self-connections.
     dtype
         "float32" or "float64".
 
@@ -279,6 +282,7 @@ class RecurrentNetwork:
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
         require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
+        require(threads >= 1, "threads", "must be >= 1", threads)
         x = np.asarray(x)
         events = self._events(x)
         n_steps, n_samples = x.shape[:2]

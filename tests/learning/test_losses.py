@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikelearn.errors import InvalidValue
-from spikelearn.learning.losses import LOSSES, Classification, Regression
+from spikelearn.learning.losses import Classification, Regression
 from tests.helpers import examples
 
 CASES = {
@@ -206,7 +206,3 @@ def test_bad_masks(kind):
 def test_unknown_reduction():
     with pytest.raises(InvalidValue, match=r"^Regression\.reduction must be in .*avg"):
         Regression("avg")
-
-
-def test_table_of_losses():
-    assert {"regression": Regression, "classification": Classification} == LOSSES

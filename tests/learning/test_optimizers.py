@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spikelearn.errors import InvalidValue
 from spikelearn.learning.gradients import global_norm
-from spikelearn.learning.optimizers import OPTIMIZERS, SGD, Adam, clip_gradients
+from spikelearn.learning.optimizers import SGD, Adam, clip_gradients
 from tests.helpers import examples
 
 ALL = [SGD(0.1), SGD(0.1, 0.9), Adam(0.1), Adam(0.1, form="tf1")]
@@ -197,7 +197,3 @@ def test_a_parameter_out_of_range_names_itself(kind, name, bad):
 def test_the_largest_norm_must_be_positive(bad):
     with pytest.raises(InvalidValue, match=r"^clip_gradients\.max_norm must be > 0"):
         clip_gradients({"a": np.ones(2)}, bad)
-
-
-def test_table_of_optimizers():
-    assert {"sgd": SGD, "adam": Adam} == OPTIMIZERS

@@ -14,12 +14,18 @@ __all__ = ["Rule", "RuleInfo"]
 
 @dataclass(frozen=True)
 class RuleInfo:
-    """What a rule is, in the words that `spikelearn rules` prints."""
+    """What a rule is, in the words that `spikelearn rules` prints.
+
+    `local`: a synapse needs only what its two neurons know, and a learning signal.
+    `online`: traces that run forward in time can compute it; whether this
+    implementation does so while a trial runs is said by `credit`.
+    """
 
     name: str
     exact: bool
     local: bool
     online: bool
+    credit: str
     cells: tuple[str, ...]
     kept: str
     dropped: str

@@ -42,6 +42,7 @@ class EProp:
         exact=False,
         local=True,
         online=True,
+        credit="at the end of a trial",
         cells=("LIF", "ALIF"),
         kept="paths inside the neuron: membrane, synaptic current, adaptation",
         dropped="paths through spikes of other neurons and through the reset",
