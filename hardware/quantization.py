@@ -8,6 +8,8 @@ exponent e >= 0:
     vth 64 = S v_th     beta 64 = S beta     bias_mant 2^bias_exp = S bias
     dv = 4096 (1 - alpha_m)     du = 4096 (1 - alpha_s) - 1     db = 4096 (1 - rho)
 
+each rounded to the register whose time constant is nearest
+
 (graded input of k bits: w_in is divided by 2^k - 1). S is searched: not so large that
 a state could leave 24 bits or a weight its block, and among the scales below that bound
 the one whose integer readout is nearest to the float one on calibration data.
@@ -33,9 +35,11 @@ from hardware.quantization_report import (
     make_report,
     refuse,
     relative_error,
+    tau_of_register,
 )
 from spikelearn.errors import HardwareError, require
 from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network.cells import decay_factor
 
 __all__ = ["integer_input", "quantise"]
 
@@ -91,8 +95,8 @@ def quantise(
     bits
         Bits of a weight with its sign, 2 to 8.
     strict
-        Raise when a weight block, a threshold or a state is not represented; otherwise
-        the report shows it.
+        Raise when weights, constants or states are not represented (the list is in
+        `hardware.quantization_report.refuse`); otherwise the report shows it.
     metadata
         Kept with the description, beside the scales.
 
@@ -204,8 +208,14 @@ def _round_mantissas(values: np.ndarray, bits: int, sign: str) -> np.ndarray:
     return keep_bits(rounded, bits, sign).astype(np.int16)
 
 
-def _decay_register(factor: np.ndarray) -> np.ndarray:
-    return np.rint(4096 * (1.0 - factor.astype(np.float64))).astype(np.int64)
+def _decay_register(tau: np.ndarray, dt: float) -> np.ndarray:
+    """Return d of 0..4096 with the time constant nearest to `tau`, and 0 below 1/2."""
+    exact = 4096 * (1.0 - decay_factor(tau, dt))
+    lower = np.floor(exact)
+    upper = np.minimum(lower + 1, 4096)
+    below, above = (np.abs(tau_of_register(d, dt) - tau) for d in (lower, upper))
+    nearest = np.where(below <= above, lower, upper)
+    return np.where(exact < 1, np.rint(exact), nearest).astype(np.int64)
 
 
 def _bias_registers(values: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -226,25 +236,28 @@ def _describe(
     metadata: dict[str, str | int | float | bool] | None = None,
 ) -> NetworkDescription:
     """Round everything at given scales."""
-    cell = network.cell_constants
+    cell, dt = network.cell_constants, network.dt
     weights = effective_weights(network, input_bits)
+
+    def decay(name: str) -> np.ndarray:
+        return _decay_register(network.cell.per_neuron(name, network.n_rec), dt)
+
     bias_mant, bias_exp = _bias_registers(network.params.bias, scale)
     neurons = NeuronParameters(
-        du=_decay_register(cell.alpha_s) - 1,
-        dv=np.minimum(_decay_register(cell.alpha_m), 4095),
+        du=np.maximum(decay("tau_syn") - 1, 0),
+        dv=np.minimum(decay("tau_m"), 4095),
         bias_mant=bias_mant,
         bias_exp=bias_exp,
         vth=np.rint(scale * cell.v_th.astype(np.float64) / UNIT).astype(np.int64),
         beta=np.rint(scale * cell.beta.astype(np.float64) / UNIT).astype(np.int64),
-        db=_decay_register(cell.rho),
+        db=decay("tau_a"),
         refractory=np.maximum(cell.n_ref.astype(np.int64) - 1, 0),
         reset="zero" if cell.reset_to_zero else "subtract",
     )
-    kappa, _ = network.readout.factors(network.dt)
     out_mant, out_exp = _bias_registers(network.params.b_out, output_scale)
-    dv_out = min(round(4096 * (1.0 - kappa)), 4095)
+    tau_out = np.full(network.n_out, network.readout.tau_out)
     readout = ReadoutParameters(
-        dv=np.full(network.n_out, dv_out, np.int64),
+        dv=np.minimum(_decay_register(tau_out, dt), 4095),
         bias_mant=out_mant,
         bias_exp=out_exp,
     )
@@ -257,6 +270,6 @@ def _describe(
         neurons=neurons,
         readout=readout,
         input_bits=input_bits,
-        dt=network.dt,
+        dt=dt,
         metadata=labels,
     )

@@ -17,14 +17,22 @@ __all__ = [
     "UNIT",
     "BlockReport",
     "QuantizationReport",
+    "TimeConstant",
     "effective_weights",
     "make_report",
     "refuse",
     "relative_error",
+    "tau_of_register",
 ]
 
 UNIT = 64  # a weight, threshold or adaptation mantissa counts in units of 2^6
 STATE_MAX = 2**23 - 1
+CONSTANT_TOLERANCE = 0.1  # relative error of thresholds, time constants, beta, biases
+BLOCK_TOLERANCE = 0.5
+DRIFT_TOLERANCE = 0.01
+
+TimeConstant = tuple[float, float | None]
+"""Wanted and got, ms; got is None where the integers do not decay at all."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,30 @@ class QuantizationReport:
     """What quantisation changed, measured on the calibration data.
 
     Peaks are the largest states as fractions of 24 bits. Time constants are pairs
-    (wanted, got) in ms of the neuron with the largest relative error.
+    (wanted, got) in ms of the neuron with the largest relative error; got is None
+    (null in JSON) where the register is 0, that is where nothing decays: an infinite
+    time constant, the largest error there is. `threshold_error` and `beta_error` are
+    the largest relative errors (beta where it is > 0; None without adaptation).
+    `bias_error` and `b_out_error` are root mean squares over those of the biases; the
+    drifts are the largest shifts that they cause once accumulated, of v over the
+    threshold and of y over the root mean square of the float readout.
     """
 
     bits: int
+    dt: float
     voltage_scale: float
     output_scale: float
     blocks: tuple[BlockReport, ...]
-    tau_m: tuple[float, float]
-    tau_syn: tuple[float, float] | None
-    tau_a: tuple[float, float] | None
-    tau_out: tuple[float, float]
+    tau_m: TimeConstant
+    tau_syn: TimeConstant | None
+    tau_a: TimeConstant | None
+    tau_out: TimeConstant
     threshold_error: float
+    beta_error: float | None
+    bias_error: float
+    bias_drift: float
+    b_out_error: float
+    b_out_drift: float
     calibration_samples: int
     peak_u: float
     peak_v: float
@@ -112,6 +132,7 @@ def make_report(
     output_scale = float(description.metadata["output_scale"])
     weights = effective_weights(network, description.input_bits)
     cell, neurons = network.cell_constants, description.neurons
+    readout, params = description.readout, network.params
     blocks = tuple(
         _block_report(name, getattr(description, name), weights[name], factor)
         for name, factor in (
@@ -123,28 +144,39 @@ def make_report(
     spikes = record.spikes
     emulated = cast(np.ndarray, result.spikes)
     threshold = (neurons.vth * UNIT) + cast(np.ndarray, result.b)
-    wanted = scale * cell.v_th.astype(np.float64)
-    error = np.abs(neurons.vth * UNIT - wanted) / wanted
-    dt = network.dt
-    kappa, _ = network.readout.factors(dt)
+    adaptive = cell.beta > 0
+    bias = neurons.bias_mant * 2.0**neurons.bias_exp / scale - params.bias
+    b_out = readout.bias_mant * 2.0**readout.bias_exp / output_scale - params.b_out
+    memory, _ = network.readout.factors(network.dt)
+    leak = -np.expm1(-network.dt / network.cell.per_neuron("tau_m", network.n_rec))
+    y_size = max(float(np.sqrt(np.mean(np.square(record.y, dtype=np.float64)))), 1e-300)
+
+    def tau(name: str, register: np.ndarray, which: Any = slice(None)) -> TimeConstant:
+        wanted = network.cell.per_neuron(name, network.n_rec)
+        return _worst_tau(wanted[which], register[which], network.dt)
+
     return QuantizationReport(
         bits=bits,
+        dt=network.dt,
         voltage_scale=scale,
         output_scale=output_scale,
         blocks=blocks,
-        tau_m=_worst_tau(cell.alpha_m, neurons.dv, dt),
-        tau_syn=(
-            _worst_tau(cell.alpha_s, neurons.du + 1, dt)
-            if cell.has_synaptic_current
-            else None
+        tau_m=tau("tau_m", neurons.dv),
+        tau_syn=tau("tau_syn", neurons.du + 1) if cell.has_synaptic_current else None,
+        tau_a=tau("tau_a", neurons.db, adaptive) if cell.has_adaptation else None,
+        tau_out=_worst_tau(
+            np.array([network.readout.tau_out]), readout.dv[:1], network.dt
         ),
-        tau_a=(
-            _worst_tau(cell.rho[cell.beta > 0], neurons.db[cell.beta > 0], dt)
+        threshold_error=_worst_register(neurons.vth, scale * cell.v_th),
+        beta_error=(
+            _worst_register(neurons.beta[adaptive], scale * cell.beta[adaptive])
             if cell.has_adaptation
             else None
         ),
-        tau_out=_worst_tau(np.array([kappa]), description.readout.dv[:1], dt),
-        threshold_error=float(error.max()),
+        bias_error=relative_error(bias, params.bias),
+        bias_drift=float((np.abs(bias) / (leak * cell.v_th)).max()),
+        b_out_error=relative_error(b_out, params.b_out),
+        b_out_drift=float(np.abs(b_out).max()) / max((1.0 - memory) * y_size, 1e-300),
         calibration_samples=record.n_samples,
         peak_u=float(np.abs(cast(np.ndarray, result.u)).max() / STATE_MAX),
         peak_v=float(np.abs(cast(np.ndarray, result.v)).max() / STATE_MAX),
@@ -180,44 +212,115 @@ def _block_report(
     )
 
 
-def _worst_tau(
-    factor: np.ndarray, register: np.ndarray, dt: float
-) -> tuple[float, float]:
+def _worst_register(register: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the largest relative error of registers in units of 2^6."""
+    exact = wanted.astype(np.float64)
+    return float((np.abs(register * UNIT - exact) / exact).max())
+
+
+def _worst_tau(wanted: np.ndarray, register: np.ndarray, dt: float) -> TimeConstant:
     """Return (wanted, got) time constants in ms where they differ most."""
-    wanted = _tau(factor.astype(np.float64), dt)
-    got = _tau(1.0 - register / 4096.0, dt)
-    both = np.isfinite(wanted) & np.isfinite(got) & (wanted > 0)
-    relative = np.where(both, np.abs(got - wanted) / np.where(both, wanted, 1.0), 0.0)
-    worst = int(relative.argmax())
-    return float(wanted[worst]), float(got[worst])
+    got = tau_of_register(register, dt)
+    worst = int(_tau_error(wanted, got, dt).argmax())
+    finite = bool(np.isfinite(got[worst]))
+    return float(wanted[worst]), float(got[worst]) if finite else None
 
 
-def _tau(factor: np.ndarray, dt: float) -> np.ndarray:
+def _tau_error(wanted: np.ndarray, got: np.ndarray, dt: float) -> np.ndarray:
+    """Relative error; below dt/8 less than 2^-11 is left after a step: all the same."""
+    kept = np.maximum(wanted, got) > dt / 8
+    return np.where(kept, np.abs(got - wanted) / np.maximum(wanted, dt / 8), 0.0)
+
+
+def tau_of_register(register: np.ndarray, dt: float) -> np.ndarray:
+    """Return -dt / log(1 - register / 4096): infinite for 0, and 0 for 4096."""
     with np.errstate(divide="ignore"):
-        return -dt / np.log(np.clip(factor, 0.0, 1.0))
+        return -dt / np.log1p(-np.asarray(register) / 4096.0)
+
+
+def _tau_problems(report: QuantizationReport) -> list[str]:
+    problems = []
+    for place, pair in (
+        ("cell.tau_m", report.tau_m),
+        ("cell.tau_syn", report.tau_syn),
+        ("cell.tau_a", report.tau_a),
+        ("readout.tau_out", report.tau_out),
+    ):
+        if pair is None:
+            continue
+        wanted, got = pair
+        reached = np.array(np.inf if got is None else got)
+        error = float(_tau_error(np.array(wanted), reached, report.dt))
+        shown = "infinite (no decay at all)" if got is None else f"{got:.4g} ms"
+        if error > CONSTANT_TOLERANCE:
+            problems.append(
+                f"{place} must keep its value within {CONSTANT_TOLERANCE:.0%}; got "
+                f"{wanted:.6g} ms, which becomes {shown}. (12-bit decays end at 4095 "
+                "time steps and are coarse above 800: shorten it, or use a larger dt.)"
+            )
+    return problems
+
+
+def _constant_problems(report: QuantizationReport) -> list[str]:
+    limit = f"within {CONSTANT_TOLERANCE:.0%}"
+    problems = []
+    for place, error, cause in (
+        ("cell.v_th", report.threshold_error, "threshold"),
+        ("cell.beta", report.beta_error, "adaptation"),
+    ):
+        if error is not None and error > CONSTANT_TOLERANCE:
+            problems.append(
+                f"{place} must keep its value {limit}; got {error:.0%} off. (Weights "
+                f"are much larger than the {cause}: train with weight decay, or make "
+                f"the {cause} larger.)"
+            )
+    for place, error, drift, of in (
+        ("bias", report.bias_error, report.bias_drift, "threshold"),
+        ("b_out", report.b_out_error, report.b_out_drift, "readout"),
+    ):
+        if error > CONSTANT_TOLERANCE and drift > DRIFT_TOLERANCE:
+            problems.append(
+                f"{place} must keep its values {limit} (root mean square); got "
+                f"{error:.0%} off, which adds up to {drift:.0%} of the {of}. (Weights "
+                "are much larger than the biases: train with weight decay.)"
+            )
+    return problems
+
+
+def _state_problems(report: QuantizationReport) -> list[str]:
+    remedy = "Lower the input rates or weights, or calibrate on more typical input"
+    return [
+        f"{place} must stay within 24 bits on the calibration data; got {count} "
+        f"{event}. ({remedy}.)"
+        for place, count, event in (
+            ("the current u", report.u_wraps, "overflows"),
+            ("the membrane v", report.v_saturations, "saturations"),
+            ("the readout y", report.y_saturations, "saturations"),
+        )
+        if count
+    ]
 
 
 def refuse(report: QuantizationReport) -> None:
-    """Raise one error that lists what the integers do not represent."""
-    problems = []
-    if report.threshold_error > 0.1:
-        problems.append(
-            "cell.v_th must keep its value within 10 %; got "
-            f"{report.threshold_error:.0%} off. (Weights are much larger than the "
-            "threshold: train with weight decay.)"
-        )
+    """Raise one error that lists what the integers do not represent.
+
+    Raises
+    ------
+    HardwareError
+        If a time constant, a threshold or beta is more than 10 % off; the biases are
+        (root mean square) and this shifts v or y by more than 1 % of threshold or
+        readout; a block of weights is more than 50 % off (root mean square); or a
+        current, membrane or readout leaves 24 bits on the calibration data.
+    """
+    problems = _tau_problems(report) + _constant_problems(report)
     problems += [
-        f"{block.name} must keep its weights within 50 % (root mean square) at "
-        f"{block.bits} bits; got {block.relative_error:.0%}, {block.lost} lost. "
-        "(Use more bits, or remove outliers with weight decay.)"
+        f"{block.name} must keep its weights within {BLOCK_TOLERANCE:.0%} (root mean "
+        f"square) at {block.bits} bits; got {block.relative_error:.0%}, {block.lost} "
+        "lost. (Use more bits, or remove outliers with weight decay.)"
         for block in report.blocks
-        if block.relative_error > 0.5
+        if block.relative_error > BLOCK_TOLERANCE
     ]
-    if report.u_wraps:
-        problems.append(
-            f"the current u must stay within 24 bits; got {report.u_wraps} overflows. "
-            "(Lower the input rates or weights.)"
-        )
+    problems += _state_problems(report)
     if problems:
         lines = "\n".join(problems)
         raise HardwareError(f"the network does not fit its integers:\n{lines}")

@@ -33,6 +33,11 @@ STATE_NAMES = {
     "peak_v": "membrane v",
     "peak_threshold": "threshold with adaptation",
 }
+ERROR_NAMES = {
+    "beta_error": "adaptation beta",
+    "bias_error": "bias (root mean square)",
+    "b_out_error": "b_out (root mean square)",
+}
 COUNT_NAMES = {
     "u_wraps": "currents that wrapped around",
     "v_saturations": "membranes that saturated",
@@ -142,19 +147,25 @@ def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
     ]
     samples = integer(int(report["calibration_samples"]))
     threshold = percent(float(report["threshold_error"]))
-    taus = [*_tau_rows(report), ["threshold v_th", "", "", threshold]]
+    constants = [*_tau_rows(report), ["threshold v_th", "", "", threshold]]
+    constants += [
+        [words, "", "", percent(float(report[name]))]
+        for name, words in ERROR_NAMES.items()
+        if report[name] is not None
+    ]
     room = [
         tag("h3", f"Room in 24 bits, on {samples} calibration samples"),
         table(["state", "used at most", "headroom"], peaks, numeric=(1, 2)),
     ]
-    constants = [
+    header_constants = ["constant", "wanted", "got", "off by"]
+    furthest = [
         tag("h3", "Constants, the neuron that is furthest off"),
-        table(["constant", "wanted", "got", "off by"], taus, numeric=(1, 2, 3)),
+        table(header_constants, constants, numeric=(1, 2, 3)),
     ]
     return [
         tag("h3", "Weights"),
         table(header, blocks, numeric=(1, 2, 4, 5, 6, 7)),
-        beside(constants, room),
+        beside(furthest, room),
         tag("h3", f"Counts on the same {samples} calibration samples"),
         beside(
             [table(["event", "number"], counts[:3], numeric=(1,))],
@@ -167,10 +178,13 @@ def _tau_rows(report: dict[str, Any]) -> Iterator[list[str]]:
     for name in ("tau_m", "tau_syn", "tau_a", "tau_out"):
         pair = report[name]
         if pair is not None:
-            wanted, got = (float(tau) for tau in pair)
-            error = abs(got - wanted) / wanted if wanted > 0 else float("nan")
-            shown = [significant(tau, 5, "ms") for tau in (wanted, got)]
-            yield [name, *shown, percent(error)]
+            wanted, got = pair
+            shown = significant(float(wanted), 5, "ms")
+            if got is None:
+                yield [name, shown, "infinite", "no decay at all"]
+                continue
+            off = abs(got - wanted) / wanted if wanted > 0 else float("nan")
+            yield [name, shown, significant(float(got), 5, "ms"), percent(off)]
 
 
 def commands(run: Run, hardware: bool) -> list[str]:

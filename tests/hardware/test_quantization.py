@@ -1,11 +1,16 @@
 """Quantisation: closed forms, what the report says, and what is refused."""
 
+import dataclasses
+import json
+import re
+
 import numpy as np
 import pytest
 
 from hardware import emulator
 from hardware.evaluation import evaluate_description
 from hardware.quantization import integer_input, quantise
+from hardware.quantization_report import refuse
 from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
 from spikelearn.errors import HardwareError, InvalidValue
 from spikelearn.learning.trainer import evaluate_network
@@ -155,10 +160,13 @@ def test_weights_that_cannot_be_represented_are_refused_with_all_reasons():
     network.params.w_rec[0, 1] = 1e7
     with pytest.raises(HardwareError) as caught:
         quantise(network, x)
-    message = str(caught.value)
-    assert "cell.v_th" in message or "w_rec" in message
-    assert "(" in message, "a remedy is offered"
-    quantise(network, x, strict=False)
+    reasons = str(caught.value).splitlines()[1:]
+    places = ("cell.v_th must", "cell.beta must", "w_in must")
+    for reason, start in zip(reasons, places, strict=True):
+        assert reason.startswith(start)
+        assert reason.endswith(".)"), "a remedy is offered"
+    _, report = quantise(network, x, strict=False)
+    assert report.beta_error == pytest.approx(1.0)
 
 
 def test_weights_that_are_not_finite_are_refused():
@@ -169,10 +177,112 @@ def test_weights_that_are_not_finite_are_refused():
 
 
 def test_long_refractory_and_synaptic_times_are_refused_by_their_registers():
-    for cell, register in ((LIF(t_ref=100.0), "refractory"), (LIF(tau_syn=1e5), "du")):
+    for cell, place in (
+        (LIF(t_ref=100.0), "refractory"),
+        (LIF(tau_syn=1e5), r"tau_syn must.*got 100000 ms, which becomes 4095 ms"),
+    ):
         network, x = network_and_input(cell=cell)
-        with pytest.raises(HardwareError, match=register):
+        with pytest.raises(HardwareError, match=place):
             quantise(network, x)
+
+
+def test_constants_without_a_register_are_refused_all_at_once():
+    cell = ALIF(tau_m=20_000.0, tau_a=5000.0, beta=1e-6)
+    network, x = network_and_input(cell=cell, readout=LeakyReadout(50_000.0))
+    with pytest.raises(HardwareError) as caught:
+        quantise(network, x)
+    message = str(caught.value)
+    for reason in (
+        "cell.tau_m must keep its value within 10%; got 20000 ms, which becomes inf",
+        "cell.tau_a must keep its value within 10%; got 5000 ms, which becomes 4095 ms",
+        "readout.tau_out must keep its value within 10%; got 50000 ms, which becomes i",
+        "cell.beta must keep its value within 10%; got 100% off",
+    ):
+        assert reason in message
+    assert message.count("(12-bit decays end at 4095") == 3
+
+
+def test_a_time_constant_that_becomes_infinite_is_the_worst_and_null_in_json():
+    tau_a = np.array([300.0] * 23 + [20_000.0])
+    network, x = network_and_input(cell=ALIF(tau_a=tau_a, beta=0.1))
+    description, report = quantise(network, x, strict=False)
+    assert description.neurons.db[-1] == 0
+    assert report.tau_a == (20_000.0, None)
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["tau_a"][1] is None
+    with pytest.raises(HardwareError, match=r"cell\.tau_a.*infinite"):
+        quantise(network, x)
+
+
+def test_an_unadaptive_neuron_does_not_spoil_the_time_constants_of_adaptation():
+    beta = np.array([0.1] * 23 + [0.0])
+    tau_a = np.array([300.0] * 23 + [20_000.0])
+    network, x = network_and_input(cell=ALIF(tau_a=tau_a, beta=beta))
+    _, report = quantise(network, x)
+    assert report.tau_a[0] == 300.0
+
+
+def test_the_settings_of_evidence_accumulation_are_represented():
+    cell = ALIF(tau_m=20.0, tau_a=2000.0, beta=0.03, t_ref=5.0)
+    network, x = network_and_input(cell=cell)
+    description, report = quantise(network, x)
+    assert set(description.neurons.db) == {2}
+    assert report.tau_a == (2000.0, pytest.approx(2047.5, abs=0.1))
+    assert 0 < report.beta_error < 0.01
+
+
+def test_decays_take_the_register_whose_time_constant_is_nearest():
+    tau = np.concatenate([np.geomspace(0.2, 4000.0, 24 * 40)]).reshape(40, 24)
+    for row in tau[::8]:
+        network, x = network_and_input(cell=LIF(tau_m=row))
+        description, _ = quantise(network, x, strict=False)
+        everything = -1.0 / np.log1p(-np.arange(1, 4096) / 4096.0)
+        best = np.abs(everything[:, None] - row).argmin(axis=0) + 1
+        np.testing.assert_array_equal(description.neurons.dv, best)
+
+
+def test_less_than_a_step_of_memory_is_no_error():
+    network, x = network_and_input(cell=LIF(tau_m=0.05))
+    _, report = quantise(network, x)
+    assert report.tau_m[0] == 0.05
+
+
+def test_lost_biases_are_refused_where_they_matter():
+    network, x = network_and_input(bias=0.02)
+    _, report = quantise(network, x)
+    assert 0 < report.bias_error < 1e-2 and 0 < report.b_out_error < 1e-2
+    network.params.w_rec[0, 1] = 1e7
+    network.params.w_out[0, 1] = 1e7
+    with pytest.raises(HardwareError) as caught:
+        quantise(network, x)
+    message = str(caught.value)
+    assert "\nbias must keep its values within 10%" in message
+    assert "of the threshold. (Weights" in message
+    network.params.w_rec[0, 1] = network.params.w_out[0, 1] = 0.0
+    network.params.bias[...] = network.params.b_out[...] = 1e-12
+    _, report = quantise(network, x)
+    assert report.bias_error == report.b_out_error == pytest.approx(1.0)
+    assert report.bias_drift < 1e-6 and report.b_out_drift < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"u_wraps": 3}, ["the current u must stay within 24 bits.*got 3 overflows"]),
+        ({"v_saturations": 5}, ["the membrane v must stay.*got 5 saturations"]),
+        (
+            {"y_saturations": 7, "b_out_error": 0.2, "b_out_drift": 0.02},
+            ["the readout y must stay.*got 7 saturations", "b_out must keep.*20% off"],
+        ),
+    ],
+)
+def test_states_that_leave_their_range_are_refused(changes, reasons):
+    _, report = quantise(*network_and_input())
+    refuse(report)
+    with pytest.raises(HardwareError) as caught:
+        refuse(dataclasses.replace(report, **changes))
+    for reason in reasons:
+        assert re.search(reason, str(caught.value))
+    assert len(str(caught.value).splitlines()) == 1 + len(reasons)
 
 
 def test_the_number_of_bits_is_checked():

@@ -32,12 +32,18 @@ def comparison(run, *, lava=True, differing=0, adaptation=True, **changes):
     tau = [20.0, 19.976]
     quantization = {
         "bits": 8,
+        "dt": 1.0,
         "blocks": [block | {"name": name} for name in ("w_in", "w_rec", "w_out")],
         "tau_m": tau,
         "tau_syn": None,
         "tau_a": tau if adaptation else None,
         "tau_out": tau,
         "threshold_error": 0.0001,
+        "beta_error": 0.0021 if adaptation else None,
+        "bias_error": 0.0031,
+        "bias_drift": 0.0,
+        "b_out_error": 0.0041,
+        "b_out_drift": 0.0,
         "calibration_samples": 32,
         "peak_u": 0.25,
         "peak_v": 0.5,

@@ -83,6 +83,20 @@ def test_the_report_of_the_quantiser_can_be_shown(run):
     for block in report.blocks:
         assert f'<data value="{block.relative_error!r}">' in shown
     assert f'<data value="{report.tau_m[1]!r}">' in shown
+    for error in (report.beta_error, report.bias_error, report.b_out_error):
+        assert f'<data value="{error!r}">' in shown
+
+
+def test_a_time_constant_that_does_not_decay_is_shown_as_infinite(run):
+    report = comparison(run).quantization | {"tau_a": [20_000.0, None]}
+    made = comparison(run, quantization=report)
+    shown = hardware_section(run, made, machines_chart(made, np.ones(8), 1.0))
+    row = shown.partition(">tau_a<")[2].partition("</tr>")[0]
+    assert 'value="20000.0"' in row
+    assert "infinite" in row and "no decay at all" in row
+    made = comparison(run, adaptation=False)
+    without = hardware_section(run, made, machines_chart(made, np.ones(8), 1.0))
+    assert "adaptation beta" in shown and "adaptation beta" not in without
 
 
 def test_markup_from_integers_is_escaped(run):
