@@ -22,14 +22,12 @@ from hardware.description import (
     TestVectors,
 )
 from spikelearn.errors import FileFormatError, HardwareError
-from spikelearn.files import open_hdf5, write_hdf5
+from spikelearn.files import open_hdf5, read_array, read_group, write_hdf5
 
 __all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "save", "to_json"]
 
 KIND = "network_description"
 FORMAT_VERSION = 1
-MAX_ELEMENTS = 2**26
-"""Largest array that is read from a file (256 MiB of int32)."""
 MAX_JSON_BYTES = 2**28
 MAX_METADATA_BYTES = 2**20
 
@@ -135,13 +133,8 @@ def _write_arrays(group: h5py.Group, owner: Any, names: Iterable[str]) -> None:
 def load(path: str | Path) -> NetworkDescription:
     """Read the HDF5 file; see `NetworkDescription.load`."""
     where = f"file {str(path)!r}"
-    try:
-        with open_hdf5(path, KIND, FORMAT_VERSION) as file:
-            return _build(where, _read_document(where, file))
-    except (FileFormatError, OSError):
-        raise
-    except (ValueError, TypeError, RuntimeError, AttributeError, MemoryError) as error:
-        raise FileFormatError(f"{where} is corrupt: {error}.") from error
+    with open_hdf5(path, KIND, FORMAT_VERSION) as file:
+        return _build(where, _read_document(where, file))
 
 
 def _read_document(where: str, file: h5py.File) -> dict[str, Any]:
@@ -151,60 +144,30 @@ def _read_document(where: str, file: h5py.File) -> dict[str, Any]:
         "metadata": _read_metadata(where, file),
     }
     for name in _CONNECTIONS:
-        group = _group(where, file, name)
+        group = read_group(where, file, name)
         document[name] = _read_arrays(where, group, ("weights",), ndim=2)
         document[name]["sign"] = _scalar(where, group, "sign", str)
         for key in ("exponent", "bits"):
             document[name][key] = _scalar(where, group, key, int)
-    neurons = _group(where, file, "neurons")
+    neurons = read_group(where, file, "neurons")
     document["neurons"] = _read_arrays(where, neurons, _NEURON_ARRAYS, ndim=1)
     document["neurons"]["reset"] = _scalar(where, neurons, "reset", str)
-    readout = _group(where, file, "readout")
+    readout = read_group(where, file, "readout")
     document["readout"] = _read_arrays(where, readout, _READOUT_ARRAYS, ndim=1)
     if "vectors" in file:
-        vectors = _group(where, file, "vectors")
+        vectors = read_group(where, file, "vectors")
         arrays = _read_arrays(where, vectors, _VECTOR_ARRAYS, ndim=3)
-        has_label = "label" in vectors
-        arrays["label"] = _array(where, vectors, "label", 1) if has_label else None
+        arrays["label"] = None
+        if "label" in vectors:
+            arrays["label"] = read_array(where, vectors, "label", ndim=1)
         document["vectors"] = arrays
     return document
-
-
-def _group(where: str, parent: h5py.Group, name: str) -> h5py.Group:
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise FileFormatError(f"{where} must hold the group {name!r} itself.")
-    group = parent[name]
-    if not isinstance(group, h5py.Group):
-        raise FileFormatError(f"{where} must hold {name!r} as a group.")
-    return group
 
 
 def _read_arrays(
     where: str, group: h5py.Group, names: Iterable[str], ndim: int
 ) -> dict[str, Any]:
-    return {name: _array(where, group, name, ndim) for name in names}
-
-
-def _array(
-    where: str, group: h5py.Group, name: str, ndim: int, limit: int = MAX_ELEMENTS
-) -> np.ndarray:
-    place = f"{where}: {group.name.rstrip('/')}/{name}"
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise FileFormatError(f"{place} must be stored in the file itself.")
-    data = group[name]
-    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
-        raise FileFormatError(f"{place} must be an array in the file itself.")
-    if data.dtype.kind not in "iu" or data.ndim != ndim:
-        raise FileFormatError(
-            f"{place} must hold integers on {ndim} axes; got {data.dtype} of shape "
-            f"{data.shape}."
-        )
-    largest = max(data.size, int(np.prod(data.chunks or (0,), dtype=np.float64)))
-    if largest > limit:
-        raise FileFormatError(
-            f"{place} must have at most {limit} values; got {largest}."
-        )
-    return data[()]
+    return {name: read_array(where, group, name, ndim=ndim) for name in names}
 
 
 def _scalar(where: str, group: h5py.Group, name: str, kind: type) -> Any:
@@ -222,7 +185,7 @@ def _scalar(where: str, group: h5py.Group, name: str, kind: type) -> Any:
 
 
 def _read_metadata(where: str, file: h5py.File) -> Any:
-    text = _array(where, file, "metadata", 1, MAX_METADATA_BYTES)
+    text = read_array(where, file, "metadata", ndim=1, most=MAX_METADATA_BYTES)
     try:
         return json.loads(text.astype(np.uint8).tobytes())
     except (ValueError, RecursionError) as error:

@@ -13,17 +13,34 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spikelearn.errors import FileAccessError, FileFormatError
+from spikelearn.errors import FileAccessError, FileFormatError, SpikelearnError
 
 __all__ = [
     "atomic_path",
     "ensure_folder",
     "open_hdf5",
+    "read_array",
+    "read_group",
     "read_json",
     "write_hdf5",
     "write_json",
     "write_text",
 ]
+
+MAX_ELEMENTS = 2**26
+"""Largest array that is read from a file unless the reader states another limit."""
+_KINDS = {"iu": "integers", "iuf": "numbers"}
+_READING_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What h5py raises where a file is corrupt."""
 
 
 def ensure_folder(path: str | Path) -> Path:
@@ -141,25 +158,97 @@ def open_hdf5(path: str | Path, kind: str, version: int) -> Iterator[h5py.File]:
         raise FileAccessError(f"{where} must exist; got no such file.")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except _READING_ERRORS as error:
         raise FileFormatError(
             f"{where} must be an HDF5 file; it is corrupt or of another kind ({error})."
         ) from error
-    with file:
-        found = file.attrs.get("kind")
-        if found != kind:
-            raise FileFormatError(f"{where} must hold a {kind}; got {found!r}.")
-        found_version = file.attrs.get("format_version")
-        if not isinstance(found_version, int | np.integer):
-            raise FileFormatError(f"{where} must state its format_version.")
-        if found_version > version:
-            raise FileFormatError(
-                f"{where} has format version {found_version}; this spikelearn reads "
-                f"up to {version}. (Install a newer spikelearn.)"
-            )
-        try:
+    try:
+        with file:
+            _check_stamp(where, file, kind, version)
             yield file
-        except (KeyError, OSError) as error:
-            raise FileFormatError(
-                f"{where} is incomplete or corrupt: {error}."
-            ) from error
+    except SpikelearnError:
+        raise
+    except _READING_ERRORS as error:
+        raise FileFormatError(f"{where} is incomplete or corrupt: {error}.") from error
+
+
+def _check_stamp(where: str, file: h5py.File, kind: str, version: int) -> None:
+    found = file.attrs.get("kind")
+    if not isinstance(found, str) or found != kind:
+        raise FileFormatError(f"{where} must hold a {kind}; got {found!r:.60}.")
+    found_version = file.attrs.get("format_version")
+    if not isinstance(found_version, int | np.integer):
+        raise FileFormatError(f"{where} must state its format_version.")
+    if found_version > version:
+        raise FileFormatError(
+            f"{where} has format version {found_version}; this spikelearn reads "
+            f"up to {version}. (Install a newer spikelearn.)"
+        )
+
+
+def read_group(where: str, parent: h5py.Group, name: str) -> h5py.Group:
+    """Return a group that is stored in the file itself, not behind a link.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none; `where` begins the message.
+    """
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise FileFormatError(f"{where} must hold the group {name!r} itself.")
+    group = parent[name]
+    if not isinstance(group, h5py.Group):
+        raise FileFormatError(f"{where} must hold {name!r} as a group.")
+    return group
+
+
+def read_array(
+    where: str,
+    group: h5py.Group,
+    name: str,
+    *,
+    ndim: int,
+    kinds: str = "iu",
+    most: int = MAX_ELEMENTS,
+) -> np.ndarray:
+    """Read an array whose place, type and size are checked before its values.
+
+    Parameters
+    ----------
+    where
+        Begins the messages.
+    group, name
+        Where it is; the name may be a path such as "a/b".
+    ndim
+        Number of axes.
+    kinds
+        Type codes that are accepted: "iu" (integers) or "iuf" (numbers).
+    most
+        Largest number of values.
+
+    Raises
+    ------
+    FileFormatError
+        If it is missing, lies outside the file or behind a link, or has another type,
+        number of axes or more values.
+    """
+    *groups, last = name.split("/")
+    for step in groups:
+        group = read_group(where, group, step)
+    place = f"{where}: {group.name.rstrip('/')}/{last}"
+    if not isinstance(group.get(last, getlink=True), h5py.HardLink):
+        raise FileFormatError(f"{place} must be stored in the file itself.")
+    data = group[last]
+    if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+        raise FileFormatError(f"{place} must be an array in the file itself.")
+    if data.dtype.kind not in kinds or data.ndim != ndim:
+        raise FileFormatError(
+            f"{place} must hold {_KINDS[kinds]} on {ndim} axes; got {data.dtype} of "
+            f"shape {data.shape}."
+        )
+    largest = max(data.size, int(np.prod(data.chunks or (0,), dtype=np.float64)))
+    if largest > most:
+        raise FileFormatError(
+            f"{place} must have at most {most} values; got {largest}."
+        )
+    return np.asarray(data[()])
