@@ -1,27 +1,31 @@
 """A child process with a time limit that leaves nothing behind.
 
 The child leads a session of its own. However it ends, its whole process group is ended
-with it, and the shared memory that only this group had mapped is removed.
+with it, and the shared memory that only this group had mapped is removed. A parent that
+is killed cannot do this; a child that calls `end_with_parent` then does it by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from spikelearn.errors import OracleFailure
 
-__all__ = ["run_child"]
+__all__ = ["abandon", "end_with_parent", "run_child"]
 
 _SHARED_MEMORY = Path("/dev/shm")
 _SHARED_PREFIXES = ("psm_", "sem.mp-")
 _STDERR_LINES = 20
 _END_SECONDS = 5.0
+_WATCH_SECONDS = 0.5
 
 
 def run_child(
@@ -70,7 +74,8 @@ def run_child(
             f"verify fewer samples.){_tail(stderr)}"
         ) from None
     finally:
-        _end_group(child)
+        _end_group(child.pid)
+        child.wait()
     if status != 0:
         shown = f"signal {-status}" if status < 0 else f"status {status}"
         raise OracleFailure(f"{what} must end well; got {shown}.{_tail(stderr)}")
@@ -84,15 +89,52 @@ def _tail(path: Path) -> str:
     return f"\nIts last lines were:\n{lines}"
 
 
-def _end_group(child: subprocess.Popen) -> None:
-    """Kill the process group of `child`, then remove the shared memory it had."""
-    group = child.pid
+def end_with_parent(parent: int, folder: Path) -> None:
+    """Watch the parent from a thread, and `abandon` the work when it is gone.
+
+    Parameters
+    ----------
+    parent
+        Process id of the parent, as the parent gave it.
+    folder
+        As in `abandon`.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        abandon(folder)
+
+    threading.Thread(target=watch, daemon=True, name="parent watch").start()
+
+
+def abandon(folder: Path) -> None:
+    """End the process group of the caller, which leads it, and remove what it had.
+
+    A forked process outside of the group ends it, as the parent would have done.
+
+    Parameters
+    ----------
+    folder
+        Working folder of the group; it is removed.
+    """
+    group = os.getpgrp()
+    if os.fork() == 0:
+        try:
+            os.setsid()
+            _end_group(group)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os._exit(0)
+
+
+def _end_group(group: int) -> None:
+    """Kill a process group, then remove the shared memory that it had."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGSTOP)
     leftovers = set().union(*(_mapped(pid) for pid in _members(group)))
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    child.wait()
     deadline = time.monotonic() + _END_SECONDS
     while _members(group) and time.monotonic() < deadline:
         time.sleep(0.01)

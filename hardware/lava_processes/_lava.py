@@ -24,7 +24,7 @@ import numpy as np
 
 from spikelearn.errors import MissingDependency
 
-__all__ = ["INSTALL_HINT", "is_installed", "prepare"]
+__all__ = ["INSTALL_HINT", "is_installed", "prepare", "require_installed"]
 
 INSTALL_HINT = (
     "Install it in two steps: pip install -e '.[lava]' and then "
@@ -37,6 +37,15 @@ def is_installed() -> bool:
     return importlib.util.find_spec("lava") is not None
 
 
+def require_installed() -> None:
+    """Raise `MissingDependency` with the way to install it unless Lava is there."""
+    if not is_installed():
+        raise MissingDependency(
+            "Lava needs the package 'lava-nc', which is not installed. "
+            f"({INSTALL_HINT}.)"
+        )
+
+
 def prepare() -> str:
     """Make `import lava...` work in this process and return the version of lava-nc.
 
@@ -45,11 +54,7 @@ def prepare() -> str:
     MissingDependency
         If lava-nc is not installed, cannot be imported, or NumPy is too new for it.
     """
-    if not is_installed():
-        raise MissingDependency(
-            "Lava needs the package 'lava-nc', which is not installed. "
-            f"({INSTALL_HINT}.)"
-        )
+    require_installed()
     release = tuple(int(part) for part in np.__version__.split(".")[:2])
     if release >= (2, 4):
         raise MissingDependency(

@@ -15,7 +15,7 @@ from hardware._child import run_child
 from hardware.description import NetworkDescription
 from hardware.emulator import check_input
 from hardware.lava_processes import _lava
-from spikelearn.errors import MissingDependency, OracleFailure, require
+from spikelearn.errors import OracleFailure, require
 
 __all__ = ["LavaStates", "run_lava", "time_limit"]
 
@@ -23,6 +23,7 @@ STARTUP_SECONDS = 60.0
 SAMPLE_SECONDS = 5.0
 STEP_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
+_LONGEST_SOCKET_FOLDER = 60  # a socket has at most 104 characters on some systems
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -76,11 +77,7 @@ def run_lava(
     OracleFailure
         If Lava fails or runs out of time; all its processes are gone then.
     """
-    if not _lava.is_installed():
-        raise MissingDependency(
-            "Lava needs the package 'lava-nc', which is not installed. "
-            f"({_lava.INSTALL_HINT}.)"
-        )
+    _lava.require_installed()
     inputs = [check_input(network, x) for network, x in jobs]
     for x in inputs:
         size = f"shape {x.shape}"
@@ -95,19 +92,26 @@ def run_lava(
             network.save(path / "network.h5")
             np.save(path / "x.npy", x, allow_pickle=False)
         module = "hardware.lava_processes.worker"
-        grace = str(limit + _GRACE_SECONDS)
-        command = [sys.executable, "-m", module, str(folder), grace]
-        run_child(command, "Lava (a child process)", limit, folder, _environment())
+        about = [str(folder), str(limit + _GRACE_SECONDS), str(os.getpid())]
+        command = [sys.executable, "-m", module, *about]
+        run_child(
+            command, "Lava (a child process)", limit, folder, _environment(folder)
+        )
         return [_result(path) for path in paths]
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of the child: our packages, one thread, plain warnings."""
+def _environment(folder: Path) -> dict[str, str]:
+    """Return the environment of the child: our packages, one thread, plain warnings.
+
+    Its temporary files, Lava's sockets among them, go to `folder`, which is removed.
+    """
     env = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
     package_parent = str(Path(__file__).resolve().parents[2])
     inherited = env.get("PYTHONPATH")
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, inherited]))
     env |= dict.fromkeys(_ONE_THREAD, "1")
+    if len(str(folder)) <= _LONGEST_SOCKET_FOLDER:
+        env["TMPDIR"] = str(folder)
     return env
 
 

@@ -1,13 +1,15 @@
-"""Child process that runs Lava: `python -m hardware.lava_processes.worker FOLDER S`.
+"""Child process that runs Lava.
+
+    python -m hardware.lava_processes.worker FOLDER SECONDS PARENT
 
 For every `FOLDER/job_*` it reads `network.h5` and `x.npy` `(T, S, n_in)`, runs each
-sample in a fresh Lava network, and writes `result.npz`. After S seconds it ends itself
-and its descendants, in case that nobody is left to do so.
+sample in a fresh Lava network, and writes `result.npz`. When the process PARENT is not
+its parent any more, and after so many seconds in any case, it ends itself and its
+descendants and removes FOLDER and their shared memory: nobody is left to do so.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hardware._child import abandon, end_with_parent
 from hardware.description import NetworkDescription
 from hardware.export.lava import LavaRecord, build
 
@@ -43,8 +46,9 @@ def run_job(folder: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run every job of a folder in the order of their names."""
-    folder, seconds = Path(arguments[0]), float(arguments[1])
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(0, signal.SIGKILL))
+    folder, seconds, parent = Path(arguments[0]), float(arguments[1]), arguments[2]
+    end_with_parent(int(parent), folder)
+    signal.signal(signal.SIGALRM, lambda *_: abandon(folder))
     signal.setitimer(signal.ITIMER_REAL, seconds)
     for job in sorted(folder.glob("job_*")):
         run_job(job)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -13,7 +17,7 @@ import numpy as np
 import pytest
 
 from hardware import emulator
-from hardware._child import run_child
+from hardware._child import _mapped, _members, run_child
 from hardware.lava_processes import _lava, runner
 from hardware.verification import compare, verify
 from spikelearn.errors import (
@@ -179,6 +183,85 @@ def test_a_broken_child_leaves_nothing(tmp_path, end, message):
         assert foreign.read_bytes() == b"kept"
     finally:
         foreign.unlink()
+
+
+def until(condition, patience):
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from hardware._child import run_child
+
+code = "from pathlib import Path; from hardware._child import *\\n"
+code += f"end_with_parent({{os.getpid()}}, Path.cwd())\\n" + {watched!r}
+folder = Path(sys.argv[1])
+run_child([sys.executable, "-c", code], "The test", 60.0, folder, dict(os.environ))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_does_not_outlive_its_parent(tmp_path, number):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    watched = textwrap.dedent(HANG.format(end="time.sleep(600)"))
+    code = PARENT.format(watched=watched)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], start_new_session=True
+    )
+    about = folder / "about"
+    name, *pids = until(about.exists, 20.0) and about.read_text().split()
+    assert (SHARED / name).exists()
+    parent.send_signal(number)
+    parent.wait()
+    assert all(gone(int(pid)) for pid in pids)
+    until(lambda: not (SHARED / name).exists() and not folder.exists(), 5.0)
+
+
+def children(pid):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.lava
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_a_killed_verification_leaves_nothing_of_lava(tmp_path):
+    net = random_network(0)
+    x = random_input(1, net, 100_000)
+    net = dataclasses.replace(net, vectors=emulator.run(net, x).vectors(x))
+    net.save(tmp_path / "network.h5")
+    short = tempfile.TemporaryDirectory(prefix="spikelearn-test-")  # holds sockets
+    scratch = Path(short.name)
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "spikelearn", "verify", str(tmp_path / "network.h5")],
+        env=os.environ | {"TMPDIR": short.name},
+    )
+
+    def running():
+        workers = children(parent.pid)
+        return workers and len(_members(workers[0])) > 2 and _mapped(workers[0])
+
+    memory = until(running, 60.0)
+    (worker,) = children(parent.pid)
+    group = _members(worker)
+    assert list(scratch.iterdir())
+    parent.kill()
+    parent.wait()
+    assert all(gone(pid) for pid in group)
+    until(lambda: not any(path.exists() for path in memory), 5.0)
+    until(lambda: not list(scratch.iterdir()), 5.0)
+    short.cleanup()
 
 
 @pytest.mark.lava
