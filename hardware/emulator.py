@@ -46,6 +46,12 @@ RECORDABLE = ("spikes", "u", "v", "b")
 class IntegerRecord:
     """What a run leaves behind, time first.
 
+    `v` is the membrane after the reset of the step, as the register of the chip holds
+    it: with reset "zero" it is 0 where the neuron has fired. The float record of
+    `spikelearn.network` keeps v before that reset, as it met the threshold, so the two
+    are to be compared where there is no spike. With reset "subtract", whose
+    subtraction comes one step later, they mean the same.
+
     Attributes
     ----------
     spikes
