@@ -33,6 +33,8 @@ from hardware._checks import (
 from hardware._violations import Violation, integer_array, raise_violations
 
 __all__ = [
+    "LAVA_ADAPTIVE",
+    "LAVA_LIF",
     "RESETS",
     "SIGN_MODES",
     "Connection",
@@ -42,6 +44,10 @@ __all__ = [
     "TestVectors",
     "keep_bits",
 ]
+
+
+LAVA_LIF = "lava.proc.lif.LIF"
+LAVA_ADAPTIVE = "hardware AdaptiveLIF run by Lava"
 
 
 class _Values:
@@ -175,6 +181,11 @@ class NeuronParameters(_Values):
         return bool(
             self.reset == "zero" and not self.beta.any() and not self.refractory.any()
         )
+
+    @property
+    def lava_process(self) -> str:
+        """Name of the process that is these neurons in Lava."""
+        return LAVA_LIF if self.plain_lif else LAVA_ADAPTIVE
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,12 @@ class VerificationReport:
         The first difference in time, or None.
     seconds
         Wall-clock time.
+    neuron_process
+        What computed the recurrent neurons in Lava: its own `"lava.proc.lif.LIF"`, or
+        `"hardware AdaptiveLIF run by Lava"`, a process of this package, for neurons
+        with adaptation, refractoriness or reset "subtract", which Lava's LIF has not.
+        Synapses and readout are always Lava's own Dense and LIF. None against
+        `"emulator"`.
     """
 
     against: str
@@ -72,6 +79,7 @@ class VerificationReport:
     n_spikes: int
     first: Difference | None
     seconds: float
+    neuron_process: str | None = None
 
     @property
     def differing_values(self) -> int:
@@ -139,7 +147,10 @@ def verify(
         other = run_lava([(description, inputs)], timeout)[0]
     else:
         other = description.vectors
-    return compare(record, other, against, time.monotonic() - started)
+    report = compare(record, other, against, time.monotonic() - started)
+    if against != "lava":
+        return report
+    return dataclasses.replace(report, neuron_process=description.neurons.lava_process)
 
 
 def _inputs(
@@ -207,4 +218,5 @@ def compare(
         n_spikes=record.n_spikes,
         first=min(differences, key=lambda place: place.step, default=None),
         seconds=seconds,
+        neuron_process=None,
     )

@@ -268,6 +268,11 @@ def print_verification(report: VerificationReport) -> None:
         f"adaptation {report.differing_b}, spikes {report.differing_spikes}, readout "
         f"{report.differing_y} ({report.n_spikes} spikes, {report.seconds:.1f} s)"
     )
+    if report.neuron_process is not None:
+        console.print(
+            f"neurons: {report.neuron_process}; synapses and readout: Lava's own "
+            "Dense and LIF"
+        )
     if report.first is not None:
         console.print(f"first difference: {report.first}")
 

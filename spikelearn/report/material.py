@@ -49,7 +49,8 @@ class HardwareComparison:
     verification
         Result of the comparison with Lava, or None: `samples`, `steps` (of a sample),
         `differing_u`, `differing_v`, `differing_b`, `differing_spikes`, `differing_y`
-        (absent or None where not compared), `seconds`.
+        (absent or None where not compared), `seconds`, `neuron_process` (which neuron
+        model ran in Lava).
 
     Raises
     ------

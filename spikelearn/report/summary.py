@@ -172,7 +172,11 @@ def lava_card(hardware: HardwareComparison) -> Markup:
     note = f"{integer(differing)} of {integer(compared)} values differ over {size}"
     good = differing == 0
     shown = "bit for bit equal" if good else "not equal"
-    return card("Emulator against Lava", shown, note, mood="good" if good else "bad")
+    notes = [note]
+    if process := verification.get("neuron_process"):
+        notes.append(f"neurons: {process}; synapses and readout: Lava's Dense and LIF")
+    mood = "good" if good else "bad"
+    return card("Emulator against Lava", shown, *notes, mood=mood)
 
 
 def splits_section(

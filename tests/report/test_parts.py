@@ -7,6 +7,7 @@ import shlex
 import numpy as np
 import pytest
 
+from hardware.description import LAVA_ADAPTIVE, LAVA_LIF
 from hardware.quantization import quantise
 from spikelearn.errors import InvalidValue
 from spikelearn.report.charts import RASTER_LIMIT, draw_events, mask_windows, render
@@ -54,6 +55,13 @@ def test_the_verdict_changes_when_one_value_differs(run):
     assert "not equal" in bad
     assert "1 of " in bad
     assert "not run" in lava_card(comparison(run, lava=False))
+
+
+def test_the_verdict_says_whose_neurons_ran(run):
+    for process in (LAVA_LIF, LAVA_ADAPTIVE):
+        verification = comparison(run).verification | {"neuron_process": process}
+        shown = lava_card(comparison(run, verification=verification))
+        assert f"neurons: {process};" in shown
 
 
 def test_adaptation_counts_where_there_is_one(run):
