@@ -6,6 +6,7 @@ from the file, from the overrides.
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,7 +33,10 @@ class _Section(BaseModel):
 
 
 class TaskConfig(BaseModel):
-    """`[task]`: a name of `spikelearn tasks` and that task's own parameters."""
+    """`[task]`: a name of `spikelearn tasks` and that task's own parameters.
+
+    `resolve_config` fills in those that were not given.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
@@ -184,15 +188,25 @@ def resolve_config(
         raise InvalidValue(
             f"task.name must be a task's name; got {task!r}. (See: spikelearn tasks.)"
         )
-    parameters = {key: value for key, value in task.items() if key != "name"}
-    made = tasks.make(task["name"], **parameters)
     merged: dict[str, Any] = {}
-    _merge(merged, made.recommended)
+    _merge(merged, _made(task).recommended)
     _merge(merged, given)
+    merged["task"] = {"name": task["name"]} | _parameters(_made(merged["task"]))
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
         raise InvalidValue("\n".join(map(_message, error.errors()))) from None
+
+
+def _made(section: dict[str, Any]) -> tasks.Task:
+    parameters = {key: value for key, value in section.items() if key != "name"}
+    return tasks.make(section["name"], **parameters)
+
+
+def _parameters(task: Any) -> dict[str, Any]:
+    """Return all parameters of a task as TOML holds them."""
+    values = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def _merge(target: dict[str, Any], source: dict[str, Any]) -> None:
@@ -253,5 +267,12 @@ def _check_names(values: dict[str, Any]) -> None:
 
 
 def _message(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    return f"{place}: {error['msg']}; got {error['input']!r}."
+    """Return a message of pydantic in our form."""
+    place, text = error["loc"], error["msg"]
+    # below the key come names of the types that were tried
+    path = [str(part) for part in place[:2]]
+    path += [str(part) for part in place[2:] if isinstance(part, int)]
+    rule = text.replace("Input should be", "must be", 1)
+    if rule == text:
+        rule = f"is wrong: {text}"
+    return f"{'.'.join(path)} {rule}; got {error['input']!r:.60}."

@@ -1,5 +1,7 @@
 """Configuration: sources in order, names with suggestions, values checked at once."""
 
+import dataclasses
+
 import pytest
 import tomli_w
 
@@ -41,7 +43,7 @@ def test_values_of_overrides_are_toml_or_bare_words():
             'optimizer.form="tf1"',
         ],
     )
-    assert config.task.parameters() == {"shift": 1}
+    assert config.task.parameters()["shift"] == 1
     assert config.network.beta == [0.1, 0.2]
     assert config.optimizer.lr == 0.01
     assert config.learning.feedback == "adaptive"
@@ -53,6 +55,17 @@ def test_a_resolved_configuration_survives_toml(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps(config.to_dict()))
     assert resolve_config(load_config(path)) == config
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_all_parameters_of_the_task_are_written(name, tmp_path):
+    config = resolve_config({"task": {"name": name}})
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps(config.to_dict()))
+    written = load_config(path)["task"]
+    names = {field.name for field in dataclasses.fields(TASKS[name])}
+    assert written.keys() == names | {"name"}
+    assert make(written.pop("name"), **written) == make(name)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +86,10 @@ def test_unknown_names_get_a_suggestion(override, message):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("n_rec=abc", r"network\.n_rec.*got 'abc'"),
-        ("n_rec=0", r"network\.n_rec.*got 0"),
+        ("n_rec=abc", r"^network\.n_rec must be a valid integer, .*; got 'abc'\.$"),
+        ("n_rec=0", r"^network\.n_rec must be greater than or equal to 1; got 0\.$"),
+        ("tau_m=abc", r"network\.tau_m must be a valid number, .*; got 'abc'\."),
+        ("tau_m=[1.0,'x']", r"network\.tau_m\.1 must be a valid number.*got 'x'\."),
         ("lr=nan", r"optimizer\.lr.*nan"),
         ("cell=GIF", r"network\.cell.*'GIF'"),
         ("iterations=-4", r"training\.iterations.*-4"),
