@@ -125,7 +125,7 @@ def read_json(path: str | Path) -> Any:
         raise FileAccessError(
             f"file {str(path)!r} must be readable; got: {error.strerror}."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f"file {str(path)!r} is not valid JSON: {error}."
         ) from error

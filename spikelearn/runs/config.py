@@ -7,11 +7,14 @@ from the file, from the overrides.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikelearn import tasks
@@ -23,7 +26,7 @@ from spikelearn.errors import (
 )
 from spikelearn.network import Params
 
-__all__ = ["RunConfig", "load_config", "resolve_config"]
+__all__ = ["RunConfig", "load_config", "resolve_config", "validation_message"]
 
 Numbers = float | list[float]
 
@@ -128,6 +131,18 @@ class RunConfig(_Section):
         """Return plain nested values, as they are written to `config.toml`."""
         return self.model_dump(exclude_none=True)
 
+    def digest(self) -> np.ndarray:
+        """Return 32 bytes that differ between runs with different numbers.
+
+        They are the SHA-256 of the values as canonical JSON. The number of iterations
+        is left out where it only says when to stop: a run can then be prolonged.
+        """
+        values = self.to_dict()
+        if self.optimizer.schedule == "constant":
+            del values["training"]["iterations"]
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
+
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "task": TaskConfig,
@@ -195,7 +210,7 @@ def resolve_config(
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
-        raise InvalidValue("\n".join(map(_message, error.errors()))) from None
+        raise InvalidValue("\n".join(map(validation_message, error.errors()))) from None
 
 
 def _made(section: dict[str, Any]) -> tasks.Task:
@@ -266,7 +281,7 @@ def _check_names(values: dict[str, Any]) -> None:
                 raise unknown_name(f"key in [{section}]", key, known)
 
 
-def _message(error: Any) -> str:
+def validation_message(error: Any) -> str:
     """Return a message of pydantic in our form."""
     place, text = error["loc"], error["msg"]
     # below the key come names of the types that were tried

@@ -6,6 +6,7 @@ metrics.jsonl     one line per iteration and per evaluation
 checkpoint.h5     everything needed to continue, replaced atomically
 result.json       final scores; a run is finished when it is there
 report.html       and figures/, written by `spikelearn report`
+.lock             held by the process that trains
 
 Every file is written to a temporary name and renamed, except the metrics, which grow.
 """
@@ -25,21 +26,46 @@ from typing import Any
 import h5py
 import numpy as np
 import tomli_w
+from pydantic import BaseModel, Field, ValidationError
 
-from spikelearn.errors import FileAccessError, FileFormatError, require
+from spikelearn.errors import FileAccessError, FileFormatError
 from spikelearn.files import (
     ensure_folder,
     open_hdf5,
+    read_array,
     read_json,
     write_hdf5,
     write_json,
     write_text,
 )
+from spikelearn.runs.config import (
+    RunConfig,
+    load_config,
+    resolve_config,
+    validation_message,
+)
 
 __all__ = ["RunFolder"]
 
 CHECKPOINT_KIND = "spikelearn checkpoint"
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+
+
+class _Scores(BaseModel):
+    split: str
+    samples: int = Field(ge=1)
+    loss: float
+    accuracy: float | None
+    rate_hz: float
+
+
+class _Result(BaseModel):
+    iterations: int
+    best_iteration: int
+    seconds: float
+    splits: dict[str, str]
+    validation: _Scores
+    test: _Scores
 
 
 @dataclass(frozen=True)
@@ -49,24 +75,25 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: str | Path, config: dict[str, Any]) -> RunFolder:
-        """Make a new run folder with its configuration and environment.
+    @contextlib.contextmanager
+    def create(cls, path: str | Path, config: dict[str, Any]) -> Iterator[RunFolder]:
+        """Make a run folder, which is locked inside the block; see `locked`.
 
         Raises
         ------
         FileAccessError
-            If the folder cannot be written, or holds a run already.
+            If the folder cannot be written, holds a run already, or is not free.
         """
         folder = cls(Path(path))
-        if folder.config_path.exists():
-            raise FileAccessError(
-                f"run folder {str(path)!r} must be new; it holds a run already. "
-                f"(Continue it with: spikelearn resume {path})"
-            )
-        ensure_folder(path)
-        write_json(folder.path / "environment.json", environment())
-        write_text(folder.config_path, tomli_w.dumps(config))
-        return folder
+        with folder.locked():
+            if folder.config_path.exists():
+                raise FileAccessError(
+                    f"run folder {str(path)!r} must be new; it holds a run already. "
+                    f"(Continue it with: spikelearn resume {path})"
+                )
+            write_json(folder.path / "environment.json", environment())
+            write_text(folder.config_path, tomli_w.dumps(config))
+            yield folder
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -105,21 +132,20 @@ class RunFolder:
         """Final scores."""
         return self.path / "result.json"
 
-    @property
-    def description_path(self) -> Path:
-        """Quantised network, when it was exported into the run folder."""
-        return self.path / "network.h5"
-
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training into the folder inside the block.
 
+        The lock is on the file `.lock`, which stays, because a file that is removed or
+        replaced would let a second process lock another one.
+
         Raises
         ------
         FileAccessError
-            If another process does so already.
+            If another process does so already, or the folder cannot be written.
         """
-        with open(self.config_path, "rb") as file:
+        ensure_folder(self.path)
+        with open(self.path / ".lock", "ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -129,9 +155,37 @@ class RunFolder:
                 ) from error
             yield
 
+    def read_config(self) -> RunConfig:
+        """Return the configuration.
+
+        Raises
+        ------
+        SpikelearnError
+            If it cannot be read or is wrong.
+        """
+        return resolve_config(load_config(self.config_path))
+
     def result(self) -> dict[str, Any] | None:
-        """Return the final scores, or None while the run is not finished."""
-        return read_json(self.result_path) if self.result_path.exists() else None
+        """Return the final scores, or None where there are none yet.
+
+        Raises
+        ------
+        FileFormatError
+            If a value is missing or of another type.
+        """
+        if not self.result_path.exists():
+            return None
+        content = read_json(self.result_path)
+        where = f"file {str(self.result_path)!r}"
+        if not isinstance(content, dict):
+            raise FileFormatError(
+                f"{where} must hold a JSON object; got {content!r:.60}."
+            )
+        try:
+            return _Result.model_validate(content, strict=True).model_dump()
+        except ValidationError as error:
+            messages = "\n".join(map(validation_message, error.errors()))
+            raise FileFormatError(f"{where} is wrong:\n{messages}") from None
 
     def write_checkpoint(self, state: dict[str, np.ndarray]) -> None:
         """Replace the checkpoint."""
@@ -142,55 +196,92 @@ class RunFolder:
 
         write_hdf5(self.checkpoint_path, CHECKPOINT_KIND, CHECKPOINT_VERSION, fill)
 
-    def read_checkpoint(self) -> dict[str, np.ndarray]:
-        """Return the arrays of the newest checkpoint.
+    def read_checkpoint(self, like: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return arrays of the newest checkpoint.
+
+        Parameters
+        ----------
+        like
+            Arrays of the type and shape that each must have, by name. No other is
+            read, and none that is larger.
 
         Raises
         ------
-        FileAccessError, FileFormatError
-            If it is not there, corrupt, or of a newer version.
+        FileAccessError
+            If there is no checkpoint.
+        FileFormatError
+            If it is corrupt or of a newer version, or an array is missing or different.
         """
-        state: dict[str, np.ndarray] = {}
-
-        def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(item, h5py.Dataset):
-                numeric = item.dtype.kind in "iuf" and item.size < 2**31
-                where = f"checkpoint entry {name!r}"
-                require(numeric, where, "must be a numeric array", item.dtype)
-                state[name] = item[()]
-
         path = self.checkpoint_path
+        where = f"file {str(path)!r}"
+        state: dict[str, np.ndarray] = {}
         with open_hdf5(path, CHECKPOINT_KIND, CHECKPOINT_VERSION) as file:
-            file.visititems(collect)
+            for name, array in like.items():
+                found = read_array(
+                    where, file, name, ndim=array.ndim, kinds="iuf", most=array.size
+                )
+                if (found.shape, found.dtype) != (array.shape, array.dtype):
+                    raise FileFormatError(
+                        f"{where}: {name} must have shape {array.shape} of "
+                        f"{array.dtype}; got {found.shape} of {found.dtype}."
+                    )
+                state[name] = found
         return state
 
     def append_metrics(self, *records: dict[str, Any]) -> None:
-        """Append lines to the metrics."""
-        with open(self.metrics_path, "a", encoding="utf-8") as file:
-            for record in records:
-                file.write(json.dumps(record) + "\n")
+        """Append lines to the metrics.
+
+        Raises
+        ------
+        FileAccessError
+            If the file cannot be written.
+        """
+        try:
+            with open(self.metrics_path, "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(record) + "\n" for record in records)
+        except OSError as error:
+            raise FileAccessError(
+                f"file {str(self.metrics_path)!r} must be writable; got: "
+                f"{error.strerror}."
+            ) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the metrics; a last line cut by a crash is left out.
 
         Raises
         ------
+        FileAccessError
+            If the file cannot be read.
         FileFormatError
-            If another line is not JSON.
+            If another line is not a JSON object with an iteration.
         """
+        where = f"file {str(self.metrics_path)!r}"
         if not self.metrics_path.exists():
             return []
-        lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = self.metrics_path.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise FileAccessError(
+                f"{where} must be readable; got: {error.strerror}."
+            ) from error
+        except UnicodeDecodeError as error:
+            raise FileFormatError(f"{where} is not UTF-8 text: {error}.") from error
         records = []
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-            except ValueError as error:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
                 if number == len(lines):
                     break
                 raise FileFormatError(
-                    f"{str(self.metrics_path)!r} line {number} is not JSON: {error}."
+                    f"{where} line {number} is not JSON: {error}."
                 ) from error
+            if not isinstance(record, dict) or type(record.get("iteration")) is not int:
+                raise FileFormatError(
+                    f"{where} line {number} must be an object with an integer "
+                    f"'iteration'; got {line:.60}"
+                )
+            records.append(record)
         return records
 
     def cut_metrics(self, iteration: int) -> None:

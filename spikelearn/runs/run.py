@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 
 from spikelearn import tasks
-from spikelearn.errors import require, unknown_name
+from spikelearn.errors import FileFormatError, InvalidValue
 from spikelearn.files import write_json
-from spikelearn.learning.homeostasis import FiringRate
-from spikelearn.learning.losses import Classification, Loss, Regression
-from spikelearn.learning.optimizers import SGD, Adam, Optimizer
-from spikelearn.learning.rules import RULES
-from spikelearn.learning.signals import Feedback
+from spikelearn.learning.losses import Loss
 from spikelearn.learning.trainer import (
     Evaluation,
     StepMetrics,
     Trainer,
     evaluate_network,
 )
-from spikelearn.network import ALIF, LIF, LeakyReadout, Params, Surrogate
-from spikelearn.network.connectivity import no_self_connections, random_mask
+from spikelearn.network import Params
 from spikelearn.network.model import RecurrentNetwork
-from spikelearn.runs.config import RunConfig, load_config, resolve_config
+from spikelearn.runs.build import build_loss, build_network, build_trainer
+from spikelearn.runs.config import RunConfig
 from spikelearn.runs.folder import RunFolder
 from spikelearn.tasks import Task
 
@@ -41,8 +37,6 @@ __all__ = [
     "resume",
     "train",
 ]
-
-FEEDBACK_STREAM = 0xFEED  # entropy of the feedback draw, beside the seed
 
 Progress = Callable[[StepMetrics], None]
 
@@ -64,104 +58,9 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all iterations are done."""
-        return self.folder.result_path.exists()
-
-
-def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
-    """Return the network of a configuration, with its initial weights."""
-    section = config.network
-    n = section.n_rec
-    names = ("tau_m", "tau_syn", "v_th", "t_ref")
-    common: dict[str, Any] = {
-        name: np.asarray(getattr(section, name), np.float64) for name in names
-    }
-    common |= {
-        "reset": section.reset,
-        "input_scaling": section.input_scaling,
-        "surrogate": Surrogate(section.surrogate, section.gamma, section.width),
-    }
-    cell: LIF
-    if section.cell == "ALIF":
-        n_adaptive = round(section.adaptive_fraction * n)
-        adaptive = np.arange(n) >= n - n_adaptive
-        beta = np.asarray(section.beta, np.float64)
-        where, rule = "network.beta", f"must be a number or a list of {n}"
-        require(beta.shape in ((), (n,)), where, rule, f"a list of {beta.size}")
-        tau_a = np.asarray(section.tau_a, np.float64)
-        cell = ALIF(**common, tau_a=tau_a, beta=np.where(adaptive, beta, 0.0))
-    else:
-        cell = LIF(**common)
-    streams = np.random.SeedSequence(config.training.seed).spawn(2)
-    mask = no_self_connections(n)
-    if section.density < 1:
-        rng = np.random.default_rng(streams[1])
-        mask &= random_mask(n, n, section.density, rng)
-    network = RecurrentNetwork(
-        task.n_in,
-        n,
-        task.n_out,
-        cell=cell,
-        readout=LeakyReadout(section.tau_out, section.readout_scaling),
-        dt=task.dt,
-        mask=mask,
-        dtype=section.dtype,
-    )
-    rng = np.random.default_rng(streams[0])
-    network.initialise(rng, section.gain, section.gain_in, section.gain_out)
-    return network
-
-
-def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
-    """Return the trainer of a configuration, at iteration 0.
-
-    Raises
-    ------
-    UnknownName, InvalidValue
-        If a name or value of the configuration is wrong.
-    """
-    task = tasks.make(config.task.name, **config.task.parameters())
-    network = build_network(config, task)
-    learning, optimizer = config.learning, config.optimizer
-    if learning.rule not in RULES:
-        raise unknown_name("rule", learning.rule, RULES)
-    feedback = Feedback(
-        learning.feedback, learning.feedback_scale, learning.feedback_decay
-    )
-    stream = np.random.SeedSequence([config.training.seed, FEEDBACK_STREAM])
-    rng = np.random.default_rng(stream)
-    feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
-    return Trainer(
-        network,
-        task,
-        build_loss(config, task),
-        RULES[learning.rule](),
-        _optimizer(config),
-        feedback,
-        rate=FiringRate(learning.rate_target_hz, learning.rate_strength),
-        batch_size=config.training.batch_size,
-        iterations=config.training.iterations,
-        trainable=tuple(learning.trainable),
-        weight_decay=optimizer.weight_decay,
-        clip_norm=optimizer.clip_norm,
-        schedule=optimizer.schedule,
-        seed=config.training.seed,
-        threads=threads,
-    )
-
-
-def build_loss(config: RunConfig, task: Task) -> Loss:
-    """Return the loss of a task."""
-    if task.kind == "classification":
-        return Classification()
-    return Regression(config.learning.reduction)
-
-
-def _optimizer(config: RunConfig) -> Optimizer:
-    o = config.optimizer
-    if o.name == "sgd":
-        return SGD(o.lr, o.momentum)
-    return Adam(o.lr, o.beta1, o.beta2, o.eps, o.form)
+        """Whether all iterations are done and scored."""
+        done = self.iteration >= self.config.training.iterations
+        return done and self.folder.result_path.exists()
 
 
 def train(
@@ -189,49 +88,98 @@ def train(
     task = trainer.task  # its data must be there before the folder is made
     task.train_batch(0, 1, config.training.seed)
     next(iter(task.evaluation("validation", 1, 1)))
-    folder = RunFolder.create(out, config.to_dict())
-    with folder.locked():
-        session = _Session(folder, config, trainer)
-        session.evaluate_validation()
-        session.save()
-        return session.run_to_end(progress)
+    with RunFolder.create(out, config.to_dict()) as folder:
+        return _Session(folder, config, trainer).start(progress)
 
 
 def resume(
-    path: str | Path, *, threads: int = 1, progress: Progress | None = None
+    path: str | Path,
+    *,
+    config: RunConfig | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
 ) -> Run:
     """Continue a run from its newest checkpoint; a finished run is only loaded.
 
     The numbers are the same, bit for bit, as those of a run that was not interrupted.
+    A finished run whose `training.iterations` was raised since goes on, if its learning
+    rate is constant; it has then been evaluated once more than a run of the whole
+    length if it had ended between two multiples of `training.evaluate_every`.
+
+    Parameters
+    ----------
+    config
+        The configuration of the folder, if it has been read already.
+    progress
+        Called after every iteration.
+
+    Raises
+    ------
+    InvalidValue
+        If the configuration is not that of the checkpoint.
+    SpikelearnError
+        If a file is missing or corrupt, or another process trains into the folder.
     """
     folder = RunFolder.open(path)
-    config = resolve_config(load_config(folder.config_path))
-    if folder.result() is not None:
-        return load_run(path)
+    config = config or folder.read_config()
+    result = folder.result()
+    if result is not None and result["iterations"] >= config.training.iterations:
+        return _load(folder, config, unchanged=True)
+    trainer = build_trainer(config, threads)
     with folder.locked():
-        session = _Session(folder, config, build_trainer(config, threads))
-        if folder.checkpoint_path.exists():
-            session.load()
-        else:
-            session.evaluate_validation()
-            session.save()
+        session = _Session(folder, config, trainer)
+        if not folder.checkpoint_path.exists():
+            return session.start(progress)
+        session.load()
         return session.run_to_end(progress)
 
 
 def load_run(path: str | Path) -> Run:
     """Read a run and its best weights."""
     folder = RunFolder.open(path)
-    config = resolve_config(load_config(folder.config_path))
+    return _load(folder, folder.read_config())
+
+
+def _load(folder: RunFolder, config: RunConfig, *, unchanged: bool = False) -> Run:
     task = tasks.make(config.task.name, **config.task.parameters())
     network = build_network(config, task)
-    state = folder.read_checkpoint()
-    where = "checkpoint"
-    for name in (*(f"best/{n}" for n in Params.names), "iteration", "best_iteration"):
-        require(name in state, where, f"must hold {name!r}", sorted(state))
+    if unchanged:
+        _check_unchanged(folder, config)
+    state = _read_state(folder, network)
     network.params.load({name: state[f"best/{name}"] for name in Params.names})
     iteration, best = int(state["iteration"]), int(state["best_iteration"])
     loss = build_loss(config, task)
     return Run(folder, config, task, loss, network, iteration, best)
+
+
+def _read_state(
+    folder: RunFolder,
+    network: RecurrentNetwork,
+    trainer_state: dict[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the checked checkpoint: the best weights, and all of `trainer_state`."""
+    like = {f"best/{k}": array for k, array in network.params.arrays().items()}
+    like |= dict.fromkeys(("iteration", "best_iteration"), np.asarray(0))
+    like |= dict.fromkeys(("best_score", "seconds"), np.asarray(0.0))
+    state = folder.read_checkpoint(like | (trainer_state or {}))
+    counted = 0 <= state["best_iteration"] <= state["iteration"]
+    if not counted or not np.isfinite([state["best_score"], state["seconds"]]).all():
+        raise FileFormatError(
+            f"file {str(folder.checkpoint_path)!r} must hold counts and finite scores; "
+            "it is corrupt."
+        )
+    return state
+
+
+def _check_unchanged(folder: RunFolder, config: RunConfig) -> None:
+    digest = config.digest()
+    state = folder.read_checkpoint({"config_digest": digest})
+    if not np.array_equal(state["config_digest"], digest):
+        raise InvalidValue(
+            "config.toml must be as it was when the run began; got other values. "
+            "(Undo the changes, or train into a new folder. Only training.iterations "
+            "may change, and only with a constant optimizer.schedule.)"
+        )
 
 
 def evaluate(
@@ -262,6 +210,13 @@ class _Session:
     def seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
 
+    def start(self, progress: Progress | None) -> Run:
+        """Begin at iteration 0."""
+        self.folder.cut_metrics(-1)
+        self.evaluate_validation()
+        self.save()
+        return self.run_to_end(progress)
+
     def evaluate_validation(self) -> None:
         """Score on validation data and keep the weights if they are the best so far."""
         trainer = self.trainer
@@ -286,17 +241,20 @@ class _Session:
         state["best_score"] = np.asarray(self.best_score)
         state["best_iteration"] = np.asarray(self.best_iteration)
         state["seconds"] = np.asarray(self.seconds)
+        state["config_digest"] = self.config.digest()
         self.folder.write_checkpoint(state)
 
     def load(self) -> None:
         """Continue from the checkpoint; later lines of the metrics are dropped."""
-        state = self.folder.read_checkpoint()
-        self.trainer.load_state(state)
+        trainer = self.trainer
+        _check_unchanged(self.folder, self.config)
+        state = _read_state(self.folder, trainer.network, trainer.state())
+        trainer.load_state(state)
         self.best = {name: state[f"best/{name}"] for name in Params.names}
         self.best_score = float(state["best_score"])
         self.best_iteration = int(state["best_iteration"])
         self.seconds_before = float(state["seconds"])
-        self.folder.cut_metrics(self.trainer.iteration)
+        self.folder.cut_metrics(trainer.iteration)
 
     def run_to_end(self, progress: Progress | None) -> Run:
         """Iterate to the end, then write the result."""
@@ -332,4 +290,4 @@ class _Session:
             **scores,
         }
         write_json(self.folder.result_path, result)
-        return load_run(self.folder.path)
+        return _load(self.folder, self.config)

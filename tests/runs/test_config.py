@@ -65,7 +65,8 @@ def test_all_parameters_of_the_task_are_written(name, tmp_path):
     written = load_config(path)["task"]
     names = {field.name for field in dataclasses.fields(TASKS[name])}
     assert written.keys() == names | {"name"}
-    assert make(written.pop("name"), **written) == make(name)
+    recommended = make(name).recommended.get("task", {})
+    assert make(written.pop("name"), **written) == make(name, **recommended)
 
 
 @pytest.mark.parametrize(
