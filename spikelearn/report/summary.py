@@ -17,7 +17,7 @@ from spikelearn.report.html import (
     table,
     tag,
 )
-from spikelearn.report.material import HardwareComparison, History, number
+from spikelearn.report.material import HardwareComparison, History
 from spikelearn.runs import Run
 
 __all__ = ["accuracy_interval", "header", "lava_card", "splits_section"]
@@ -107,7 +107,7 @@ def _score_cards(
     run: Run, result: dict[str, Any] | None, validation: History
 ) -> list[Markup]:
     if result is not None:
-        scores = _scores(run, result, "test")
+        scores = _scores(result, "test")
         samples = int(scores["samples"])
         cards = []
         if math.isfinite(scores["accuracy"]):
@@ -135,13 +135,11 @@ def _score_cards(
     return cards
 
 
-def _scores(run: Run, result: dict[str, Any], split: str) -> dict[str, float]:
-    """Return the checked scores of a split from the result."""
+def _scores(result: dict[str, Any], split: str) -> dict[str, float]:
+    """Return the scores of a split, NaN where there are none."""
     names = ("samples", "loss", "accuracy", "rate_hz")
-    given = result.get(split)
-    given = given if isinstance(given, dict) else {}
-    path = run.folder.result_path
-    return {name: number(given.get(name), path, f"{split}.{name}") for name in names}
+    given = {k: v for k, v in result.get(split, {}).items() if v is not None}
+    return {name: float(given.get(name, math.nan)) for name in names}
 
 
 def _fixed_card(hardware: HardwareComparison) -> Markup:
@@ -206,7 +204,7 @@ def splits_section(
     rows = []
     for split, words in run.task.splits.items():
         row = [split, words, uses.get(split, "")]
-        scores = _scores(run, result or {}, split)
+        scores = _scores(result or {}, split)
         known = math.isfinite(scores["loss"])
         row.append(integer(int(scores["samples"])) if known else "")
         row.append(significant(scores["loss"]) if known else "")

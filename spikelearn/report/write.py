@@ -57,7 +57,7 @@ def write_report(
     """
     if hardware is not None:
         _check_fit(run, hardware)
-    result = _json_object(run.folder.result_path)
+    result = run.folder.result()
     environment = _json_object(run.folder.path / "environment.json")
     train, validation = (History.read(run, s) for s in ("train", "validation"))
     activity = Activity.measure(run, sample, threads)

@@ -282,8 +282,9 @@ def test_without_matplotlib_there_is_a_clear_error_and_nothing_is_written(
             '"loss": "<script>", "l": ',
             "loss must be a number",
         ),
-        ("result.json", '"loss": ', '"loss": "many", "l": ', "must be a number"),
+        ("result.json", '"loss": ', '"loss": "many", "l": ', "must be a valid number"),
         ("result.json", None, "[1, 2]", "must hold a JSON object"),
+        ("result.json", None, "{}", r"test is wrong: Field required"),
     ],
 )
 def test_corrupt_files_give_one_clear_error(copy, name, old, new, message):
