@@ -7,6 +7,7 @@ stated in `hardware.emulator`.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -374,6 +375,10 @@ class NetworkDescription(_Values):
     def input_max(self) -> int:
         """Largest input value: 1 for binary spikes, else `2**input_bits - 1`."""
         return 1 if self.input_bits == 0 else 2**self.input_bits - 1
+
+    def sha256(self) -> str:
+        """Return the digest (hexadecimal) of `to_json`, which leaves vectors out."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file (format version 1) atomically.

@@ -6,7 +6,7 @@ import numpy as np
 
 from hardware import emulator
 from hardware.description import NetworkDescription
-from hardware.quantization import integer_input
+from hardware.quantization import integer_input, output_scale
 from spikelearn.learning.losses import Loss
 from spikelearn.learning.trainer import Evaluation, evaluate_split
 from spikelearn.tasks import Task
@@ -29,7 +29,7 @@ def evaluate_description(
     The readout is divided by `metadata["output_scale"]`, so that the loss is that of
     the float network's units.
     """
-    scale = float(description.metadata["output_scale"])
+    scale = output_scale(description)
 
     def run_batch(x: np.ndarray) -> tuple[np.ndarray, float]:
         integers = integer_input(x, description.input_bits)

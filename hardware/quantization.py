@@ -17,6 +17,9 @@ the one whose integer readout is nearest to the float one on calibration data.
 
 from __future__ import annotations
 
+import hashlib
+import math
+
 import numpy as np
 
 from hardware import emulator
@@ -41,7 +44,15 @@ from spikelearn.errors import HardwareError, require
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.cells import decay_factor
 
-__all__ = ["integer_input", "quantise"]
+__all__ = [
+    "PARAMETERS_DIGEST",
+    "integer_input",
+    "output_scale",
+    "parameters_digest",
+    "quantise",
+]
+
+PARAMETERS_DIGEST = "parameters_sha256"  # in the metadata of a description
 
 REGISTER_MAX = 131_071  # of vth and beta
 MAX_EXPONENT = 7
@@ -72,6 +83,38 @@ def integer_input(x: np.ndarray, input_bits: int) -> np.ndarray:
     return integers.astype(np.int32)
 
 
+def parameters_digest(network: RecurrentNetwork) -> str:
+    """Return the sha256 (hexadecimal) of the bytes of all parameters of a network.
+
+    `quantise` keeps it in the metadata, as `parameters_sha256`: integers and weights
+    belong together when the digests are equal.
+    """
+    digest = hashlib.sha256()
+    for name, array in network.params.arrays().items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def output_scale(description: NetworkDescription) -> float:
+    """Return S_y, by which the integer readout is divided to get the float one.
+
+    Raises
+    ------
+    HardwareError
+        If the metadata of the description lack it, as of one made by hand.
+    """
+    value = description.metadata.get("output_scale")
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    scale = float(value) if plain and value is not None else 0.0
+    if not 0 < scale < math.inf:
+        raise HardwareError(
+            f"metadata['output_scale'] must be a number > 0; got {value!r}. "
+            "(hardware.quantization.quantise writes it.)"
+        )
+    return scale
+
+
 def quantise(
     network: RecurrentNetwork,
     calibration: np.ndarray,
@@ -98,7 +141,7 @@ def quantise(
         Raise when weights, constants or states are not represented (the list is in
         `hardware.quantization_report.refuse`); otherwise the report shows it.
     metadata
-        Kept with the description, beside the scales.
+        Kept with the description, beside the scales and `parameters_digest`.
 
     Raises
     ------
@@ -114,17 +157,17 @@ def quantise(
     x = integer_input(calibration, input_bits)
     record = network.run(calibration, record=("v", "a", "i"), threads=threads)
     largest = _largest_scale(network, record, input_bits, bits)
-    output_scale = _output_scale(network, record, bits)
+    readout_scale = _output_scale(network, record, bits)
     candidates = []
     for k in range(OCTAVES * SCALES_PER_OCTAVE):
         scale = largest * 2.0 ** (-k / SCALES_PER_OCTAVE)
-        description = _describe(network, scale, output_scale, input_bits, bits)
+        description = _describe(network, scale, readout_scale, input_bits, bits)
         result = emulator.run(description, x, record=(), threads=threads)
-        error = relative_error(result.y / output_scale - record.y, record.y)
+        error = relative_error(result.y / readout_scale - record.y, record.y)
         candidates.append((result.u_wraps, error, -scale))
     scale = -min(candidates)[2]
     description = _describe(
-        network, scale, output_scale, input_bits, bits, metadata or {}
+        network, scale, readout_scale, input_bits, bits, metadata or {}
     )
     result = emulator.run(description, x, threads=threads)
     report = make_report(network, record, description, result, bits)
@@ -230,7 +273,7 @@ def _bias_registers(values: np.ndarray, scale: float) -> tuple[np.ndarray, np.nd
 def _describe(
     network: RecurrentNetwork,
     scale: float,
-    output_scale: float,
+    readout_scale: float,
     input_bits: int,
     bits: int,
     metadata: dict[str, str | int | float | bool] | None = None,
@@ -254,7 +297,7 @@ def _describe(
         refractory=np.maximum(cell.n_ref.astype(np.int64) - 1, 0),
         reset="zero" if cell.reset_to_zero else "subtract",
     )
-    out_mant, out_exp = _bias_registers(network.params.b_out, output_scale)
+    out_mant, out_exp = _bias_registers(network.params.b_out, readout_scale)
     tau_out = np.full(network.n_out, network.readout.tau_out)
     readout = ReadoutParameters(
         dv=np.minimum(_decay_register(tau_out, dt), 4095),
@@ -262,11 +305,12 @@ def _describe(
         bias_exp=out_exp,
     )
     labels = dict(metadata or {})
-    labels |= {"voltage_scale": scale, "output_scale": output_scale}
+    labels |= {"voltage_scale": scale, "output_scale": readout_scale}
+    labels[PARAMETERS_DIGEST] = parameters_digest(network)
     return NetworkDescription(
         w_in=_connection(weights["w_in"], scale, bits),
         w_rec=_connection(weights["w_rec"], scale, bits),
-        w_out=_connection(weights["w_out"], output_scale, bits),
+        w_out=_connection(weights["w_out"], readout_scale, bits),
         neurons=neurons,
         readout=readout,
         input_bits=input_bits,

@@ -28,18 +28,32 @@ from spikelearn.cli._common import (
     print_json,
     print_table,
 )
-from spikelearn.errors import FileAccessError
-from spikelearn.files import ensure_folder, write_json, write_text
+from spikelearn.cli._export import (
+    DESCRIPTION,
+    Scores,
+    check_target,
+    find_description,
+    replaced_folder,
+    verification_dict,
+    write_scores,
+    write_verification,
+)
+from spikelearn.files import write_text
 from spikelearn.learning.trainer import Evaluation, evaluate_network
 
-__all__ = ["Export", "export_run", "find_description", "register", "verify_file"]
+__all__ = [
+    "DESCRIPTION",
+    "Export",
+    "export_run",
+    "print_export",
+    "print_verification",
+    "register",
+    "verify_file",
+]
 
 CALIBRATION_SAMPLES = 64
 DEFAULT_VECTORS = 50
 VECTOR_BYTES = 32 * 2**20
-DESCRIPTION = "network.h5"
-QUANTIZATION = "quantization.json"
-VERIFICATION = "verification.json"
 
 
 @dataclass(frozen=True)
@@ -54,11 +68,12 @@ class Export:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `quantization.json` holds."""
-        return {
-            "quantization": self.report.to_dict(),
-            "float": dataclasses.asdict(self.float_scores),
-            "fixed": dataclasses.asdict(self.fixed_scores),
-        }
+        return self.scores().to_dict()
+
+    def scores(self) -> Scores:
+        """Return report and scores with the digest of the network that they are of."""
+        digest = self.description.sha256()
+        return Scores(self.report, self.float_scores, self.fixed_scores, digest)
 
 
 def export_run(
@@ -72,8 +87,18 @@ def export_run(
 ) -> Export:
     """Quantise a run, score it by the emulator and write the export folder.
 
-    Calibration uses training data; the test vectors are inputs of the test split.
+    Calibration uses training data; the test vectors are inputs of the test split. The
+    folder is replaced as a whole: on any error an older export stays as it was.
+
+    Raises
+    ------
+    FileAccessError
+        If `out` is a file, holds anything but an export, or cannot be written.
+    HardwareError
+        If `strict` and integers do not represent the network.
     """
+    folder = run.folder.path / "export" if out is None else out
+    check_target(folder)
     task, network = run.task, run.network
     size = min(CALIBRATION_SAMPLES, _samples_in(task.n_steps * network.n_rec * 16))
     calibration = task.train_batch(0, size, run.config.training.seed)
@@ -101,12 +126,11 @@ def export_run(
         vectors = min(DEFAULT_VECTORS, possible)
     description = _with_vectors(description, run, vectors, threads)
 
-    folder = ensure_folder(out or run.folder.path / "export")
-    (folder / VERIFICATION).unlink(missing_ok=True)
     exported = Export(folder, description, report, float_scores, fixed_scores)
-    write_json(folder / QUANTIZATION, exported.to_dict())
-    write_text(folder / "network.json", description.to_json())
-    write_script(description, folder / Path(DESCRIPTION).with_suffix(".py").name)
+    with replaced_folder(folder) as new:
+        write_scores(new, exported.scores())
+        write_text(new / "network.json", description.to_json())
+        write_script(description, new / Path(DESCRIPTION).with_suffix(".py").name)
     return exported
 
 
@@ -127,23 +151,6 @@ def _with_vectors(
     return dataclasses.replace(description, vectors=record.vectors(integers, label))
 
 
-def find_description(path: Path) -> Path:
-    """Return the description file that a path stands for.
-
-    Raises
-    ------
-    FileAccessError
-        If there is none.
-    """
-    for candidate in (path, path / DESCRIPTION, path / "export" / DESCRIPTION):
-        if candidate.is_file():
-            return candidate
-    raise FileAccessError(
-        f"{str(path)!r} must be a network.h5, an export folder or an exported run; got "
-        f"no network in it. (Make one with: spikelearn export {path})"
-    )
-
-
 def verify_file(
     path: Path,
     against: str = "lava",
@@ -158,17 +165,8 @@ def verify_file(
         description, against=against, samples=samples, timeout=timeout, threads=threads
     )
     if against == "lava":
-        write_json(path.with_name(VERIFICATION), verification_dict(report))
+        write_verification(path.parent, report, description)
     return report
-
-
-def verification_dict(report: VerificationReport) -> dict[str, Any]:
-    """Return a verification as plain values."""
-    values = dataclasses.asdict(report)
-    return values | {
-        "differing_values": report.differing_values,
-        "passed": report.passed,
-    }
 
 
 def export(

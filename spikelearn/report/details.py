@@ -51,20 +51,25 @@ COUNT_NAMES = {
 
 
 def hardware_section(
-    run: Run, hardware: HardwareComparison | None, chart: Chart | None
+    run: Run,
+    hardware: HardwareComparison | None,
+    chart: Chart | None,
+    notice: str = "",
 ) -> Markup:
     """Return what became of the network as integers, or how to find out."""
     title = "As integers"
+    warning = [tag("p", notice, class_="notice")] if notice else []
     if hardware is None or chart is None:
         name = shlex.quote(run.folder.path.name)
         lines = f"spikelearn export {name}\nspikelearn verify {name}"
         lines += f"\nspikelearn report {name}"
-        text = (
-            "This network has not been turned into integers yet. Quantise it, compare "
-            "the result with Lava step by step, and write this report again:"
+        text = "" if notice else "This network has not been turned into integers yet. "
+        text += (
+            "Quantise it, compare the result with Lava step by step, and write this "
+            "report again:"
         )
-        return section(title, tag("p", text), tag("pre", lines))
-    parts = [tag("p", _scores_line(hardware)), figure(chart)]
+        return section(title, *warning, tag("p", text), tag("pre", lines))
+    parts = [*warning, tag("p", _scores_line(hardware)), figure(chart)]
     parts.append(beside(_pair_table(hardware), _lava_table(hardware)))
     parts += _quantization_tables(hardware.quantization)
     return section(title, *parts)

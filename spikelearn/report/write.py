@@ -21,6 +21,7 @@ def write_report(
     run: Run,
     *,
     hardware: HardwareComparison | None = None,
+    notice: str = "",
     sample: int = 0,
     threads: int = 1,
 ) -> Path:
@@ -35,6 +36,8 @@ def write_report(
         A run, finished or not.
     hardware
         The network as integers; without it the page says how to get it.
+    notice
+        What the page says about an export that it does not show, or not all of.
     sample
         Number of the test sample that is shown.
     threads
@@ -84,7 +87,7 @@ def write_report(
         section(
             "Connectivity", figure(charts["weights"]), figure(charts["eigenvalues"])
         ),
-        details.hardware_section(run, hardware, charts.get("machines")),
+        details.hardware_section(run, hardware, charts.get("machines"), notice),
         details.origin_section(run, environment or {}, hardware is not None),
         tag(
             "footer",

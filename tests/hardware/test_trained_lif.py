@@ -8,9 +8,9 @@ import pytest
 
 from hardware.description import LAVA_ADAPTIVE, LAVA_LIF, NetworkDescription
 from hardware.verification import verify
+from spikelearn.cli._export import VERIFICATION
 from spikelearn.cli.deployment import (
     DESCRIPTION,
-    VERIFICATION,
     export_run,
     print_verification,
     verify_file,
