@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -24,13 +26,31 @@ for group in (quickstart, information, training, deployment, reporting):
     group.register(app)
 
 
+class _Stopped(SystemExit):
+    """SIGINT or SIGTERM came; unlike KeyboardInterrupt it passes through Typer."""
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise _Stopped(128 + number)
+
+
 def main() -> None:
-    """Run the command line; print our own errors without a traceback, exit status 1."""
+    """Run the command line; print our own errors without a traceback, exit status 1.
+
+    SIGINT and SIGTERM end it in order (exit status 130 and 143), so that child
+    processes are ended with it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except SpikelearnError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except MemoryError as error:
+        detail = f" ({error})" if str(error) else ""
+        print(f"error: memory must suffice; it ran out{detail}.", file=sys.stderr)
+        sys.exit(1)
+    except _Stopped as stopped:
         print("interrupted (spikelearn resume continues a run)", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stopped.code)

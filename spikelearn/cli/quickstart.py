@@ -27,7 +27,7 @@ from spikelearn.cli.deployment import (
     verify_file,
 )
 from spikelearn.cli.reporting import make_report
-from spikelearn.errors import optional_import
+from spikelearn.errors import FileAccessError, optional_import
 from spikelearn.learning.trainer import evaluate_network
 
 __all__ = ["register"]
@@ -46,6 +46,7 @@ def quickstart(
     """Train on real digits, quantise, emulate, verify against Lava, write a report.
 
     Called again on the same folder it continues where it was, and repeats the rest.
+    A folder that holds another run is left as it is.
     """
     started = time.perf_counter()
     optional_import("matplotlib", "plot", "the report")
@@ -58,14 +59,15 @@ def quickstart(
             console.print(f"[bold cyan]{text}[/bold cyan]")
 
     config = runs.resolve_config({}, OVERRIDES)
+    there = _holds_run(out, config)
     network, n = config.network, config.training.iterations
     say(
         f"1/5 Train {network.n_rec} {network.cell} cells with {config.learning.rule} "
         f"on {config.task.name}"
     )
     with training_progress(n) as progress:
-        if (out / "config.toml").exists():
-            run = runs.resume(out, threads=threads, progress=progress)
+        if there:
+            run = runs.resume(out, config=config, threads=threads, progress=progress)
         else:
             run = runs.train(config, out, threads=threads, progress=progress)
 
@@ -107,6 +109,19 @@ def quickstart(
         console.print(f"Done in {seconds:.0f} s. Open {page}")
     if verified is not None and not verified.passed:
         raise typer.Exit(1)
+
+
+def _holds_run(out: Path, config: runs.RunConfig) -> bool:
+    """Return whether the folder holds the run of a configuration, and no other."""
+    folder = runs.RunFolder(out)
+    if not folder.config_path.exists():
+        return False
+    if folder.read_config() != config:
+        raise FileAccessError(
+            f"run folder {str(out)!r} must be new or of an earlier quickstart; it "
+            "holds another run. (Choose another folder with --out.)"
+        )
+    return True
 
 
 def register(app: typer.Typer) -> None:

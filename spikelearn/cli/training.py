@@ -84,9 +84,9 @@ def resume(
 ) -> None:
     """Continue an interrupted run, with the same bits as if it had not been."""
     folder = runs.RunFolder.open(run)
-    config = runs.resolve_config(runs.load_config(folder.config_path))
+    config = folder.read_config()
     with training_progress(config.training.iterations) as progress:
-        finished = runs.resume(run, threads=threads, progress=progress)
+        finished = runs.resume(run, config=config, threads=threads, progress=progress)
     _print_result(finished, as_json)
 
 

@@ -3,14 +3,16 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
 import pytest
 
-from spikelearn.cli import app
+from spikelearn.cli import app, main
 
 VERBS = (
     "quickstart",
@@ -198,6 +200,78 @@ def test_a_missing_optional_package_says_how_to_install_it(exported, tmp_path):
     assert outcome.returncode == 1
     assert "pip install -e '.[plot]'" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_quickstart_leaves_other_runs_alone(run):
+    before = (run / "config.toml").read_bytes()
+    outcome = spikelearn("quickstart", "--out", run, "--no-lava")
+    assert outcome.returncode == 1
+    assert "holds another run" in outcome.stderr
+    assert (run / "config.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [("trian",), ("train", "--sed", "3")])
+def test_wrong_usage_is_status_2(arguments):
+    outcome = spikelearn(*arguments)
+    assert outcome.returncode == 2
+    assert "No such" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_stopped_run_says_how_to_go_on(tmp_path, number, status):
+    options = ("iterations=100000", "evaluate_samples=10", "n_rec=8")
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "spikelearn", "train", "--task", "digits-rows"]
+    command += [*options, "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoint.h5").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(number)
+        _, stderr = child.communicate(timeout=60)
+    assert child.returncode == status
+    assert "spikelearn resume continues a run" in stderr
+    assert "Traceback" not in stderr
+    assert not list(out.glob(".*tmp"))
+
+
+def in_process(monkeypatch, capsys, verb):
+    """Run `main` with one verb and return its exit status and standard error."""
+    monkeypatch.setattr("spikelearn.cli.app", verb)
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return stop.value.code, capsys.readouterr().err
+
+
+def test_finally_blocks_run_when_terminated(monkeypatch, capsys):
+    ended = []
+
+    def verb():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            ended.append(True)
+
+    status, stderr = in_process(monkeypatch, capsys, verb)
+    assert status == 143 and ended and stderr.startswith("interrupted")
+
+
+def test_lack_of_memory_is_one_line(monkeypatch, capsys):
+    def verb():
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    status, stderr = in_process(monkeypatch, capsys, verb)
+    assert status == 1
+    assert stderr.startswith("error: memory must suffice")
+    assert stderr.count("\n") == 1 and "7 TiB" in stderr
 
 
 @pytest.mark.lava
