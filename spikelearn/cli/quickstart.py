@@ -101,6 +101,7 @@ def quickstart(
                 "lava_differing_values": verified.differing_values
                 if verified
                 else None,
+                "neuron_process": verified.neuron_process if verified else None,
                 "seconds": round(seconds, 2),
                 "report": str(page),
             }

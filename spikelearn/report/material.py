@@ -14,7 +14,7 @@ from spikelearn.analysis import firing_rates, interspike_cv
 from spikelearn.errors import FileFormatError, require
 from spikelearn.network import Params
 from spikelearn.runs import Run
-from spikelearn.runs.run import build_network
+from spikelearn.runs.build import build_network
 
 __all__ = ["Activity", "HardwareComparison", "History", "Sample"]
 

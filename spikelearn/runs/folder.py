@@ -48,7 +48,7 @@ from spikelearn.runs.config import (
 __all__ = ["RunFolder"]
 
 CHECKPOINT_KIND = "spikelearn checkpoint"
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 1
 
 
 class _Scores(BaseModel):

@@ -28,15 +28,7 @@ from spikelearn.runs.config import RunConfig
 from spikelearn.runs.folder import RunFolder
 from spikelearn.tasks import Task
 
-__all__ = [
-    "Run",
-    "build_network",
-    "build_trainer",
-    "evaluate",
-    "load_run",
-    "resume",
-    "train",
-]
+__all__ = ["Run", "evaluate", "load_run", "resume", "train"]
 
 Progress = Callable[[StepMetrics], None]
 

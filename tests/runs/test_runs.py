@@ -19,7 +19,7 @@ from spikelearn.errors import (
 )
 from spikelearn.runs import evaluate, load_config, load_run, resolve_config, resume
 from spikelearn.runs import train as train_run
-from spikelearn.runs.run import build_trainer
+from spikelearn.runs.build import build_trainer
 
 TINY = (
     "task.name=digits-rows",

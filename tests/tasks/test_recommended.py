@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spikelearn.runs.build import build_trainer
 from spikelearn.runs.config import resolve_config
-from spikelearn.runs.run import build_trainer
 from spikelearn.tasks import TASKS
 
 
