@@ -60,7 +60,7 @@ class Regression:
     Parameters
     ----------
     reduction
-        "sum" over time (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, eq. 5), or
+        "sum" over time (Bellec et al. 2020, doi:10.1038/s41467-020-17236-y), or
         "mean" over the steps kept by the mask.
 
     Raises
