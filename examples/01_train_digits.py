@@ -3,7 +3,7 @@
 UCI digits (8 x 8 pixels) are shown row by row to 64 adaptive LIF cells. e-prop needs
 only what a synapse can know: its eligibility trace and a learning signal.
 
-Expected: about 85 % test accuracy after 400 iterations (chance is 10 %), half a minute
+Expected: about 80 % test accuracy after 400 iterations (chance is 10 %), half a minute
 on two cores, most of it compiling kernels at the first run.
 Needs: pip install -e '.[data]'
 """

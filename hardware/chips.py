@@ -173,7 +173,7 @@ def limits_table(name: str) -> list[tuple[str, str, str]]:
     """
     return [
         (
-            key.replace("_", " "),
+            key.replace("_", " ") + (", bits" if "memory" in key else ""),
             "unknown" if limit.value is None else str(limit.value),
             limit.source,
         )

@@ -7,10 +7,11 @@ The companion package `hardware` turns trained networks into integers.
 from importlib.metadata import version
 
 from spikelearn.errors import SpikelearnError
+from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Regression
 from spikelearn.learning.optimizers import SGD, Adam
-from spikelearn.learning.rules import RULES, EProp
+from spikelearn.learning.rules import RULES, EProp, Rule, RuleInfo
 from spikelearn.learning.signals import Feedback, LearningSignal
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import (
@@ -32,7 +33,7 @@ from spikelearn.runs import (
     resume,
     train,
 )
-from spikelearn.tasks import TASKS, Batch
+from spikelearn.tasks import TASKS, Batch, Task
 from spikelearn.tasks import make as make_task
 
 __all__ = [
@@ -48,16 +49,20 @@ __all__ = [
     "EProp",
     "Feedback",
     "FiringRate",
+    "Gradients",
     "LeakyReadout",
     "LearningSignal",
     "Params",
     "Record",
     "RecurrentNetwork",
     "Regression",
+    "Rule",
+    "RuleInfo",
     "Run",
     "RunConfig",
     "SpikelearnError",
     "Surrogate",
+    "Task",
     "Trainer",
     "evaluate",
     "load_run",

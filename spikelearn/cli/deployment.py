@@ -202,7 +202,15 @@ def export(
 def print_export(exported: Export) -> None:
     """Print blocks, peaks and scores."""
     report = exported.report
-    columns = ("block", "exponent", "bits", "sign", "largest mantissa", "error")
+    columns = (
+        "block",
+        "exponent",
+        "bits",
+        "sign",
+        "largest |mantissa|",
+        "error",
+        "lost",
+    )
     rows = [
         (
             block.name,
@@ -211,6 +219,7 @@ def print_export(exported: Export) -> None:
             block.sign,
             block.largest_mantissa,
             f"{block.relative_error:.2%}",
+            block.lost,
         )
         for block in report.blocks
     ]
@@ -218,7 +227,8 @@ def print_export(exported: Export) -> None:
     console.print(
         f"peaks of 24 bits: u {report.peak_u:.0%}, v {report.peak_v:.0%}; "
         f"{report.u_wraps} overflows, {report.v_saturations} saturations; "
-        f"{report.spikes_differing} of {report.spikes_float} spikes moved"
+        f"{report.spikes_float} float and {report.spikes_integer} integer spikes, "
+        f"{report.spikes_differing} neuron-steps differ"
     )
     console.print(f"float   {evaluation_line(exported.float_scores)}")
     console.print(f"integer {evaluation_line(exported.fixed_scores)}")

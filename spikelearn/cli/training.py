@@ -30,7 +30,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[CONFIG.toml] [KEY=VALUE ...]",
-            help="A configuration file, and overrides such as optimizer.lr=0.01.",
+            help="A configuration file, and overrides such as optimizer.lr=0.01. "
+            "Every key with its value is written to config.toml in the run folder.",
         ),
     ] = None,
     task: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 SCHEDULES = ("constant", "cosine")
+FEEDBACK_STREAM = 0xFEED  # entropy of the feedback draw, beside the seed
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ class Trainer:
     network
         Network with initialised parameters; changed in place.
     task, loss, rule, optimizer
-        What to learn, and how.
+        What to learn, and how: any objects with the members of `Task`, `Loss`, `Rule`
+        and `Optimizer`. The `tasks` of the package show how a task is written.
     feedback
-        Feedback weights; random ones must have been drawn (`Feedback.draw`).
+        Feedback weights; random ones are drawn from `seed` unless they have been.
     rate
         Firing-rate regularisation.
     batch_size, iterations
@@ -129,7 +132,7 @@ class Trainer:
     schedule
         Learning rate over iterations: "constant", or "cosine" down to 0.
     seed
-        Seed of the order and draws of training data.
+        Seed of the order and draws of training data, and of random feedback.
     threads
         Threads over samples. Results do not depend on it.
 
@@ -169,6 +172,9 @@ class Trainer:
             mine, theirs = getattr(network, name), getattr(task, name)
             rule = f"must be {theirs}, the task's"
             require(mine == theirs, f"RecurrentNetwork.{name}", rule, mine)
+        same = math.isclose(network.dt, task.dt)
+        rule = f"must be {task.dt:g} ms, the task's"
+        require(same, "RecurrentNetwork.dt", rule, network.dt)
         for name in ("batch_size", "iterations"):
             value = getattr(self, name)
             require(value >= 1, f"Trainer.{name}", "must be >= 1", value)
@@ -180,6 +186,10 @@ class Trainer:
         unknown = sorted(set(self.trainable) - set(Params.names))
         rule = f"must be names from {Params.names}"
         require(not unknown, "Trainer.trainable", rule, unknown)
+        if self.feedback.kind != "symmetric" and not self.feedback.matrix.size:
+            stream = np.random.SeedSequence([self.seed, FEEDBACK_STREAM])
+            rng = np.random.default_rng(stream)
+            self.feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
         self.optimizer_state = self.optimizer.init(self._learned())
 
     def _learned(self) -> dict[str, np.ndarray]:

@@ -75,6 +75,8 @@ class LIF:
 
     Parameters
     ----------
+    Every number may be an array (n_rec,) with one value per neuron.
+
     tau_m
         Membrane time constant, ms.
     tau_syn

@@ -141,7 +141,7 @@ def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
         ]
         for block in report["blocks"]
     ]
-    header = ["block", "exponent", "bits", "sign", "largest mantissa"]
+    header = ["block", "exponent", "bits", "sign", "largest |mantissa|"]
     header += ["relative error", "became zero", "clipped"]
     counts = [
         [words, integer(int(report[name]))] for name, words in COUNT_NAMES.items()
@@ -192,7 +192,7 @@ def _tau_rows(report: dict[str, Any]) -> Iterator[list[str]]:
             yield [name, shown, significant(float(got), 5, "ms"), percent(off)]
 
 
-def commands(run: Run, hardware: bool) -> list[str]:
+def commands(run: Run, hardware: HardwareComparison | None) -> list[str]:
     """Return the commands that make the run again, in a new folder of its name."""
     config = run.config
     task = config.task.name
@@ -212,12 +212,17 @@ def commands(run: Run, hardware: bool) -> list[str]:
     if not run.finished:
         lines.append(f"spikelearn resume {name}")
     lines.append(f"spikelearn evaluate {name}")
-    if hardware:
-        lines += [f"spikelearn export {name}", f"spikelearn verify {name}"]
+    if hardware is not None:
+        lines.append(f"spikelearn export {name} --bits {hardware.bits}")
+        if hardware.verification is not None:
+            samples = hardware.verification["samples"]
+            lines.append(f"spikelearn verify {name} --samples {samples}")
     return [*lines, f"spikelearn report {name}"]
 
 
-def origin_section(run: Run, environment: dict[str, Any], hardware: bool) -> Markup:
+def origin_section(
+    run: Run, environment: dict[str, Any], hardware: HardwareComparison | None
+) -> Markup:
     """Return commands, configuration and environment."""
     config = [
         tag("pre", tomli_w.dumps({name: values}).strip())

@@ -88,7 +88,7 @@ def write_report(
             "Connectivity", figure(charts["weights"]), figure(charts["eigenvalues"])
         ),
         details.hardware_section(run, hardware, charts.get("machines"), notice),
-        details.origin_section(run, environment or {}, hardware is not None),
+        details.origin_section(run, environment or {}, hardware),
         tag(
             "footer",
             "Every figure is also in the folder figures/, as SVG with its data as CSV.",

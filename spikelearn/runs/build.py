@@ -23,7 +23,6 @@ from spikelearn.tasks import Task
 
 __all__ = ["build_loss", "build_network", "build_trainer"]
 
-FEEDBACK_STREAM = 0xFEED  # entropy of the feedback draw, beside the seed
 GIB = 2**30
 
 
@@ -139,9 +138,6 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
     feedback = Feedback(
         learning.feedback, learning.feedback_scale, learning.feedback_decay
     )
-    stream = np.random.SeedSequence([config.training.seed, FEEDBACK_STREAM])
-    rng = np.random.default_rng(stream)
-    feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
     return Trainer(
         network,
         task,

@@ -29,7 +29,8 @@ def run(tmp_path_factory):
 
 
 def test_the_training_command_gives_the_configuration(run):
-    first, *others = commands(run, hardware=True)
+    machines = comparison(run)
+    first, *others = commands(run, machines)
     words = shlex.split(first)
     assert words[:4] == ["spikelearn", "train", "--task", "digits-rows"]
     assert words[4:8] == ["--seed", "7", "--out", "my run"]
@@ -37,6 +38,8 @@ def test_the_training_command_gives_the_configuration(run):
     assert resolve_config({}, overrides) == run.config
     verbs = [shlex.split(line)[1] for line in others]
     assert verbs == ["evaluate", "export", "verify", "report"]
+    assert others[1].endswith(f"--bits {machines.bits}")
+    assert others[2].endswith(f"--samples {machines.verification['samples']}")
 
 
 def test_wilson_interval():

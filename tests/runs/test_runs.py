@@ -1,5 +1,6 @@
 """Run folders: training, resuming bit for bit, evaluating, and what goes wrong."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -265,6 +266,23 @@ def test_trainer_checks_task_and_network():
             trainer.optimizer,
             trainer.feedback,
         )
+
+
+def test_a_time_step_of_another_length_is_refused():
+    trainer = build_trainer(config())
+    network = dataclasses.replace(trainer.network, dt=5.0)
+    with pytest.raises(InvalidValue, match=r"RecurrentNetwork\.dt must be 1 ms"):
+        dataclasses.replace(trainer, network=network)
+
+
+def test_random_feedback_is_drawn_from_the_seed():
+    trainers = [
+        build_trainer(config("feedback=random", f"seed={k}")) for k in (1, 1, 2)
+    ]
+    one, same, other = (trainer.feedback.matrix for trainer in trainers)
+    assert one.shape == (16, 10) and one.any()
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
 
 
 def test_a_trainer_state_of_another_shape_is_refused():
