@@ -196,7 +196,7 @@ def splits_section(
             "chooses the iteration whose weights are kept. Nothing learns from it."
         ),
         "test": (
-            f"Scored at the end{integers}. Nothing learns from it or is chosen by it."
+            f"Scored at the end{integers}. The run learns and chooses nothing by it."
             if result is not None
             else "Not scored yet."
         ),

@@ -121,8 +121,9 @@ class EvidenceAccumulation:
         """e-prop with random feedback in the published settings, but for two.
 
         A weaker rate term (0.5 in place of 2) and a step size that falls like a cosine
-        were chosen on validation data: accuracy then settles above 93 % for all seeds
-        tried, where the published values keep crossing that line.
+        were chosen by hand on seeds 0 and 1, among about a dozen settings. The mean
+        training accuracy of the last 50 iterations is then 93.6 to 94.7 % for seeds 0
+        to 4, where the published values keep crossing 93 %.
         """
         tau_m, tau_a = 20.0, 2000.0
         return {

@@ -194,7 +194,7 @@ class RowImages:
 def eprop_settings(
     n_rec: int, tau_a: float, weight_decay: float, iterations: int
 ) -> dict[str, dict[str, Any]]:
-    """Return a recommended configuration, chosen on validation data.
+    """Return a recommended configuration, chosen by hand among about a dozen.
 
     Parameters
     ----------
