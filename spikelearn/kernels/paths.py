@@ -2,7 +2,7 @@
 
 Within a neuron every rule keeps the true derivative. The learning signal of neuron j is
 
-    D_j[t] + cross_j[t],   cross_j[t] = sum_k hop_kj back_k[t + d_kj]
+    D_j[t] + cross_j[t],  cross_j[t] = sum_k hop_kj back_k[t + d_kj]
 
 where D is the direct effect on the readout, d the synaptic delays, and `kind` says what
 comes back from neuron k:
@@ -13,8 +13,8 @@ comes back from neuron k:
     ONE_HOP          m_k D_k with m = dz/dI of the same step: MDGL
     ONE_HOP_ONLINE   m_k L_k with the unfiltered signal L; cross[t] also keeps
                      kappa cross[t + 1]: MDGL online
-    SMOOTHED         dE/dI_k with the constant mu in place of the derivative of the
-                     activation: ModProp
+    SMOOTHED         dE/dI_k through the leak of k, with m_k for the direct effect D_k and
+                     the constant mu in place of the derivative for all later hops: ModProp
 """
 
 from __future__ import annotations
@@ -29,6 +29,5 @@ class Paths(NamedTuple):
 
     kind: int
     hop: Any  # (N, N) as (post k, pre j), or (0, 0) for LOCAL
-    through_reset: bool = False
-    mu: float = 0.0
-    leak: bool = True  # SMOOTHED: whether the leak of other neurons is kept
+    through_reset: bool
+    mu: Any  # scalar of the dtype of hop

@@ -12,12 +12,14 @@ import numpy as np
 
 from spikelearn.kernels import kernel
 
+SPIKING = 0
 
 class Cell(NamedTuple):
     """Per-neuron constants of one time step; every array has shape (N,).
 
     `height` and `inverse_width` belong to the pseudo-derivative. A flag switches off
-    the work of a mechanism that no neuron of the population has.
+    the work of a mechanism that no neuron of the population has. `activation` is
+    SPIKING or a code of `kernels.rate`; `outside` places it there outside of the leak.
     """
 
     alpha_m: Any
@@ -34,6 +36,8 @@ class Cell(NamedTuple):
     has_synaptic_current: bool
     has_adaptation: bool
     has_refractory: bool
+    activation: int
+    outside: bool
 
 
 class Weights(NamedTuple):
@@ -45,6 +49,21 @@ class Weights(NamedTuple):
     b_out: Any  # (n_out,)
     kappa: Any  # scalar of the dtype of w
     out_gain: Any  # scalar of the dtype of w
+    delay: Any  # (N, N) int32 as [pre, post], or (0, 0): all synapses take the longest
+    longest_delay: int  # steps, >= 1
+
+
+class State(NamedTuple):
+    """What a network carries from one step to the next; zero before the first."""
+
+    v: Any  # (B, N)
+    a: Any  # (B, N)
+    i: Any  # (B, N)
+    reset: Any  # (B, N): what is taken off v at the next step
+    refractory: Any  # (B, N) int32: steps left
+    y: Any  # (B, n_out)
+    pending: Any  # (B, longest_delay, N): what arrives at step t, in row t % longest
+    time: Any  # (B,) int64: steps done
 
 
 class InputEvents(NamedTuple):
@@ -61,12 +80,14 @@ class Trajectory(NamedTuple):
 
     `distance` is v - A, or -inf while refractory. The spikes of sample b at step t are
     `spike[b, first[b, t]:first[b, t + 1]]`. `v`, `a` and `i` are written when they have
-    T steps and left alone when they are empty.
+    T steps and left alone when they are empty. Rate units have no spikes but an
+    `output`, and `distance` is the argument of their activation.
     """
 
     distance: Any  # (B, T, N)
     first: Any  # (B, T + 1) int64
     spike: Any  # (B, T * N) int32
+    output: Any  # (B, T, N) of rate units, else (B, 0, N)
     y: Any  # (B, T, n_out)
     v: Any  # (B, T, N) or (B, 0, N)
     a: Any
@@ -104,12 +125,10 @@ def list_events(x, start, unit, value):
 
 
 @kernel
-def forward(cell, weights, events, begin, end, out):
+def forward(cell, weights, events, begin, end, state, out):
     """Run samples `begin` to `end` for all time steps.
 
-    With z[-1] = 0 and every state 0 before the first step:
-
-        i[t] = alpha_s i[t-1] + w_in x[t] + w_rec z[t-1]
+        i[t] = alpha_s i[t-1] + w_in x[t] + w_rec z[t-delay]
         v[t] = alpha_m v[t-1] + zeta i[t] + bias  [- v_th z[t-1], reset "subtract"]
         a[t] = rho a[t-1] + z[t-1],   A[t] = v_th + beta a[t]
         z[t] = (v[t] > A[t]) and not refractory    [then v[t] := 0, reset "zero"]
@@ -120,53 +139,50 @@ def forward(cell, weights, events, begin, end, out):
 
     Mutates
     -------
+    state : State
     out : Trajectory
     """
     for b in range(begin, end):
-        _forward_sample(cell, weights, events, b, out)
+        _forward_sample(cell, weights, events, b, state, out)
 
 
 @kernel
-def _forward_sample(cell, weights, events, b, out):
+def _forward_sample(cell, weights, events, b, state, out):
     n = cell.alpha_m.size
     n_steps = out.distance.shape[1]
-    n_in = events.n_in
+    span = weights.longest_delay
     dtype = cell.alpha_m.dtype
-    v = np.zeros(n, dtype)
-    current = np.zeros(n, dtype)
-    a = np.zeros(n, dtype)
-    refractory = np.zeros(n, np.int32)
     minus_infinity = dtype.type(-np.inf)
     zero = dtype.type(0)
     one = dtype.type(1)
+    v = state.v[b].copy()
+    a = state.a[b].copy()
+    current = state.i[b].copy()
+    reset = state.reset[b].copy()
+    refractory = state.refractory[b].copy()
+    pending = state.pending[b].copy()
+    now = state.time[b]
     n_spikes = 0
-    previous = 0
     out.first[b, 0] = 0
     for t in range(n_steps):
+        slot = now % span
         if cell.has_synaptic_current:
             for j in range(n):
-                current[j] *= cell.alpha_s[j]
+                current[j] = cell.alpha_s[j] * current[j] + pending[slot, j]
         else:
             for j in range(n):
-                current[j] = zero
-        _add_inputs(weights.w, events, b * n_steps + t, current)
-        for e in range(previous, n_spikes):
-            row = n_in + out.spike[b, e]
-            for j in range(n):
-                current[j] += weights.w[row, j]
+                current[j] = pending[slot, j]
+        for j in range(n):
+            pending[slot, j] = zero
+        add_inputs(weights.w, events, b * n_steps + t, current)
 
         for j in range(n):
             v[j] = cell.alpha_m[j] * v[j] + (
                 cell.zeta[j] * current[j] + weights.bias[j]
             )
-        if not cell.reset_to_zero:
-            for e in range(previous, n_spikes):
-                v[out.spike[b, e]] -= cell.v_th[out.spike[b, e]]
-        if cell.has_adaptation:
-            for j in range(n):
-                a[j] *= cell.rho[j]
-            for e in range(previous, n_spikes):
-                a[out.spike[b, e]] += one
+        for j in range(n):
+            v[j] -= reset[j]
+            reset[j] = zero
         for j in range(n):
             out.distance[b, t, j] = v[j] - (cell.v_th[j] + cell.beta[j] * a[j])
         if cell.has_refractory:
@@ -185,17 +201,33 @@ def _forward_sample(cell, weights, events, b, out):
             if out.distance[b, t, j] > zero:
                 out.spike[b, n_spikes] = j
                 n_spikes += 1
+        out.first[b, t + 1] = n_spikes
+        # What the spikes of this step do at the next one.
+        if cell.has_adaptation:
+            for j in range(n):
+                a[j] *= cell.rho[j]
         for e in range(previous, n_spikes):
             j = out.spike[b, e]
             refractory[j] = cell.n_ref[j]
+            a[j] += one
             if cell.reset_to_zero:
                 v[j] = zero
-        out.first[b, t + 1] = n_spikes
-        _read_out(weights, b, t, previous, n_spikes, out)
+            else:
+                reset[j] = cell.v_th[j]
+            send(weights, events.n_in, j, one, now, pending)
+        _read_out(weights, b, t, previous, n_spikes, state.y, out)
+        now += 1
+    state.v[b, :] = v
+    state.a[b, :] = a
+    state.i[b, :] = current
+    state.reset[b, :] = reset
+    state.refractory[b, :] = refractory
+    state.pending[b, :, :] = pending
+    state.time[b] = now
 
 
 @kernel
-def _add_inputs(w, events, row, current):
+def add_inputs(w, events, row, current):
     """Add the weight rows of the inputs of one step. Mutates `current`."""
     n = current.size
     if events.value.size > 0:
@@ -212,13 +244,32 @@ def _add_inputs(w, events, row, current):
 
 
 @kernel
-def _read_out(weights, b, t, first, last, out):
-    """Update the leaky readout with the spikes of step t. Mutates `out.y`."""
+def send(weights, n_in, j, value, now, pending):
+    """Send the output of neuron j at step `now` to where it arrives later.
+
+    Mutates
+    -------
+    pending : (longest_delay, N) float array
+    """
+    row = n_in + j
+    span = weights.longest_delay
+    if weights.delay.shape[0] == 0:
+        slot = now % span
+        for k in range(pending.shape[1]):
+            pending[slot, k] += value * weights.w[row, k]
+    else:
+        for k in range(pending.shape[1]):
+            slot = (now + weights.delay[j, k]) % span
+            pending[slot, k] += value * weights.w[row, k]
+
+
+@kernel
+def _read_out(weights, b, t, first, last, y, out):
+    """Update the leaky readout with the spikes of step t. Mutates `y`, `out.y`."""
     for k in range(weights.b_out.size):
         total = weights.w_out.dtype.type(0)
         for e in range(first, last):
             total += weights.w_out[out.spike[b, e], k]
-        y = weights.out_gain * total + weights.b_out[k]
-        if t > 0:
-            y += weights.kappa * out.y[b, t - 1, k]
-        out.y[b, t, k] = y
+        new = weights.out_gain * total + weights.b_out[k]
+        y[b, k] = new + weights.kappa * y[b, k]
+        out.y[b, t, k] = y[b, k]

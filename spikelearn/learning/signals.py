@@ -35,11 +35,21 @@ class LearningSignal:
     neuron : (B, n_rec) array or None
         Signal that acts on the eligibility of a neuron at every step, unfiltered (for
         example from firing-rate regularisation).
+    broadcast : (T, B, n_out) array or None
+        What B carries to the neurons in place of the error; the readout's own weights
+        learn from the error in any case.
+    direct : (T, B, n_rec) array or None
+        Like `neuron`, with a value per step (for example from local readouts).
+    reward : (T, B) array or None
+        Reward prediction error, one neuromodulator for all neurons.
     """
 
     error: np.ndarray
     feedback: np.ndarray
     neuron: np.ndarray | None = None
+    broadcast: np.ndarray | None = None
+    direct: np.ndarray | None = None
+    reward: np.ndarray | None = None
 
 
 @dataclass

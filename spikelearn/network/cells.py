@@ -1,4 +1,4 @@
-"""Spiking cells: frozen specifications with time constants in ms.
+"""Cells, spiking and rate: frozen specifications with time constants in ms.
 
 A parameter is a number for all neurons or an array of shape (n_rec,). Decay factors
 appear only when a specification is turned into the constants of the kernels.
@@ -12,15 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
-from spikelearn.kernels.spiking import Cell
+from spikelearn.kernels.rate import ACTIVATIONS
+from spikelearn.kernels.spiking import SPIKING, Cell
 from spikelearn.kernels.surrogate import SURROGATES
 
-__all__ = ["ALIF", "CELLS", "LIF", "Surrogate", "decay_factor"]
+__all__ = ["ALIF", "CELLS", "LIF", "Cells", "LeakyRate", "Surrogate", "decay_factor"]
 
 PerNeuron = float | np.ndarray
 
 RESETS = ("subtract", "zero")
 SCALINGS = ("unit", "leak")
+PLACEMENTS = ("inside", "outside")
 
 
 def decay_factor(tau: Any, dt: float) -> np.ndarray:
@@ -61,8 +63,50 @@ class Surrogate:
             require(0 < value < np.inf, f"Surrogate.{name}", rule, value)
 
 
+class _PerNeuron:
+    """Parameters that are numbers or arrays with one value per neuron."""
+
+    positive: ClassVar[tuple[str, ...]]
+    non_negative: ClassVar[tuple[str, ...]]
+    input_scaling: str
+
+    def _check_all(self) -> None:
+        kind = type(self).__name__
+        for name in self.positive + self.non_negative:
+            self._check(kind, name)
+        where = f"{kind}.input_scaling"
+        rule = f"must be one of {SCALINGS}"
+        require(self.input_scaling in SCALINGS, where, rule, self.input_scaling)
+
+    def _check(self, kind: str, name: str) -> None:
+        value = np.asarray(getattr(self, name), np.float64)
+        unit = "" if name in ("v_th", "beta") else " ms"
+        hint = "Time constants are in ms." if name.startswith("t") else ""
+        where = f"{kind}.{name}"
+        worst = value.min() if value.size else value
+        require(bool(np.isfinite(value).all()), where, "must be finite", value, hint)
+        if name in self.positive:
+            require(bool((value > 0).all()), where, f"must be > 0{unit}", worst, hint)
+        else:
+            require(bool((value >= 0).all()), where, f"must be >= 0{unit}", worst, hint)
+
+    def per_neuron(self, name: str, n: int) -> np.ndarray:
+        """Return a parameter as a float64 array of shape (n,).
+
+        Raises
+        ------
+        InvalidValue
+            If it is an array of another shape.
+        """
+        value = np.asarray(getattr(self, name, 0.0), np.float64)
+        where = f"{type(self).__name__}.{name}"
+        rule = f"must be a number or an array of shape ({n},)"
+        require(value.shape in ((), (n,)), where, rule, f"shape {value.shape}")
+        return np.broadcast_to(value, (n,)).copy()
+
+
 @dataclass(frozen=True, eq=False)
-class LIF:
+class LIF(_PerNeuron):
     """Leaky integrate-and-fire cell, with optional synaptic current and refractoriness.
 
         i[t] = alpha_s i[t-1] + w_in x[t] + w_rec z[t-1]
@@ -111,41 +155,12 @@ class LIF:
     positive: ClassVar[tuple[str, ...]] = ("tau_m", "v_th")
     non_negative: ClassVar[tuple[str, ...]] = ("tau_syn", "t_ref")
 
+    kind: ClassVar[str] = "LIF"
+
     def __post_init__(self) -> None:
-        kind = type(self).__name__
-        for name in self.positive + self.non_negative:
-            self._check(kind, name)
-        where = f"{kind}.reset"
+        self._check_all()
+        where = f"{type(self).__name__}.reset"
         require(self.reset in RESETS, where, f"must be one of {RESETS}", self.reset)
-        where = f"{kind}.input_scaling"
-        rule = f"must be one of {SCALINGS}"
-        require(self.input_scaling in SCALINGS, where, rule, self.input_scaling)
-
-    def _check(self, kind: str, name: str) -> None:
-        value = np.asarray(getattr(self, name), np.float64)
-        unit = "" if name in ("v_th", "beta") else " ms"
-        hint = "Time constants are in ms." if name.startswith("t") else ""
-        where = f"{kind}.{name}"
-        worst = value.min() if value.size else value
-        require(bool(np.isfinite(value).all()), where, "must be finite", value, hint)
-        if name in self.positive:
-            require(bool((value > 0).all()), where, f"must be > 0{unit}", worst, hint)
-        else:
-            require(bool((value >= 0).all()), where, f"must be >= 0{unit}", worst, hint)
-
-    def per_neuron(self, name: str, n: int) -> np.ndarray:
-        """Return a parameter as a float64 array of shape (n,).
-
-        Raises
-        ------
-        InvalidValue
-            If it is an array of another shape.
-        """
-        value = np.asarray(getattr(self, name, 0.0), np.float64)
-        where = f"{type(self).__name__}.{name}"
-        rule = f"must be a number or an array of shape ({n},)"
-        require(value.shape in ((), (n,)), where, rule, f"shape {value.shape}")
-        return np.broadcast_to(value, (n,)).copy()
 
     def constants(self, n: int, dt: float, dtype: Any) -> Cell:
         """Return the constants of the kernels for n neurons and time step dt (ms)."""
@@ -172,6 +187,8 @@ class LIF:
             has_synaptic_current=bool(alpha_s.any()),
             has_adaptation=bool(beta.any()),
             has_refractory=bool((n_ref > 1).any()),
+            activation=SPIKING,
+            outside=False,
         )
 
 
@@ -200,8 +217,92 @@ class ALIF(LIF):
     tau_a: PerNeuron = 200.0
     beta: PerNeuron = 0.1
 
+    kind: ClassVar[str] = "ALIF"
     positive: ClassVar[tuple[str, ...]] = (*LIF.positive, "tau_a")
     non_negative: ClassVar[tuple[str, ...]] = (*LIF.non_negative, "beta")
 
 
-CELLS: dict[str, type[LIF]] = {"LIF": LIF, "ALIF": ALIF}
+@dataclass(frozen=True, eq=False)
+class LeakyRate(_PerNeuron):
+    """Leaky rate unit, with the activation f inside or outside of the leak.
+
+        i[t] = alpha_s i[t-1] + w_in x[t] + w_rec r[t-delay]
+        inside:   h[t] = alpha_m h[t-1] + zeta i[t] + bias,   r[t] = f(h[t])
+        outside:  u[t] = i[t] + bias,  h[t] = alpha_m h[t-1] + zeta f(u[t]),  r = h
+
+    with alpha_m = exp(-dt/tau_m), 0 for tau_m = 0 (no leak), and alpha_s likewise.
+    "inside" is the network of Liu, Zhang & Liu 2024 (arXiv:2410.11164), "outside" that
+    of Murray 2019 (doi:10.7554/eLife.43299); without leak both are the same.
+
+    Parameters
+    ----------
+    Every number may be an array (n_rec,) with one value per neuron.
+
+    tau_m
+        Time constant of h, ms; 0 means no memory.
+    tau_syn
+        Synaptic time constant, ms; 0 means no synaptic current.
+    activation
+        "relu", "tanh" or "softplus" (log(1 + exp(u))).
+    placement
+        "inside" or "outside".
+    input_scaling
+        "leak": zeta = 1 - alpha_m; "unit": zeta = 1.
+
+    Raises
+    ------
+    InvalidValue, UnknownName
+        If a parameter is out of range or has no such name.
+    """
+
+    tau_m: PerNeuron = 20.0
+    tau_syn: PerNeuron = 0.0
+    activation: str = "relu"
+    placement: str = "inside"
+    input_scaling: str = "leak"
+
+    kind: ClassVar[str] = "rate"
+    positive: ClassVar[tuple[str, ...]] = ()
+    non_negative: ClassVar[tuple[str, ...]] = ("tau_m", "tau_syn")
+
+    def __post_init__(self) -> None:
+        self._check_all()
+        if self.activation not in ACTIVATIONS:
+            raise unknown_name("activation", self.activation, ACTIVATIONS)
+        rule = f"must be one of {PLACEMENTS}"
+        got = self.placement
+        require(got in PLACEMENTS, "LeakyRate.placement", rule, got)
+
+    def constants(self, n: int, dt: float, dtype: Any) -> Cell:
+        """Return the constants of the kernels for n units and time step dt (ms)."""
+        alpha_m = decay_factor(self.per_neuron("tau_m", n), dt)
+        alpha_s = decay_factor(self.per_neuron("tau_syn", n), dt)
+        zeta = np.ones(n) if self.input_scaling == "unit" else 1.0 - alpha_m
+        none = np.zeros(n, dtype)
+        return Cell(
+            alpha_m=alpha_m.astype(dtype),
+            alpha_s=alpha_s.astype(dtype),
+            zeta=zeta.astype(dtype),
+            rho=none,
+            beta=none,
+            v_th=none,
+            n_ref=np.zeros(n, np.int32),
+            height=none,
+            inverse_width=none,
+            surrogate=0,
+            reset_to_zero=False,
+            has_synaptic_current=bool(alpha_s.any()),
+            has_adaptation=False,
+            has_refractory=False,
+            activation=ACTIVATIONS[self.activation],
+            outside=self.placement == "outside",
+        )
+
+
+Cells = LIF | LeakyRate
+
+CELLS: dict[str, type[LIF] | type[LeakyRate]] = {
+    "LIF": LIF,
+    "ALIF": ALIF,
+    "rate": LeakyRate,
+}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from spikelearn.errors import require
+from spikelearn.kernels.rate import forward_rate
 from spikelearn.kernels.spiking import (
     Cell,
     InputEvents,
+    State,
     Trajectory,
     Weights,
     count_events,
@@ -20,7 +22,7 @@ from spikelearn.kernels.spiking import (
 )
 from spikelearn.kernels.threads import run_groups
 from spikelearn.network import connectivity
-from spikelearn.network.cells import LIF
+from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.readout import LeakyReadout
 
 __all__ = ["Params", "Record", "RecurrentNetwork"]
@@ -93,14 +95,22 @@ class Params:
 class Record:
     """What one forward pass produced; sequences are (T, B, n).
 
-    `y` is the readout, `spikes` the uint8 raster, `distance` v - A (-inf while
-    refractory). `v`, `a` and `i` are there when they were asked for.
+    `y` is the readout, `output` what neurons send (spikes or rates), `spikes` the uint8
+    raster, `distance` v - A (-inf while refractory; of rate units the argument of f).
+    `v`, `a` and `i` are there when they were asked for. `final` is the state after the
+    last step, from which `RecurrentNetwork.run` can go on.
     """
 
     y: np.ndarray
     events: InputEvents
     trajectory: Trajectory
+    final: State
     recorded: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the neurons spike."""
+        return self.trajectory.first.shape[1] > 0
 
     @property
     def n_steps(self) -> int:
@@ -120,10 +130,23 @@ class Record:
     @property
     def spikes(self) -> np.ndarray:
         """Spike raster z, (T, B, n_rec) uint8."""
+        self._require_spikes("spikes")
         return (self.distance > 0).astype(np.uint8)
+
+    @property
+    def output(self) -> np.ndarray:
+        """Output r of every neuron, (T, B, n_rec) float: spikes 0 and 1, or rates."""
+        if self.spiking:
+            return (self.distance > 0).astype(self.y.dtype)
+        return self.trajectory.output.transpose(1, 0, 2)
+
+    def _require_spikes(self, what: str) -> None:
+        hint = "Record.output holds what rate units send."
+        require(self.spiking, f"Record.{what}", "needs spiking cells", "rate", hint)
 
     def spike_events(self, sample: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (step, unit) of the recurrent spikes of one sample in order."""
+        self._require_spikes("spike_events")
         first = self.trajectory.first[sample]
         steps = np.repeat(np.arange(self.n_steps), np.diff(first))
         return steps, self.trajectory.spike[sample, : first[-1]].copy()
@@ -131,6 +154,7 @@ class Record:
     @property
     def spike_counts(self) -> np.ndarray:
         """Spikes of every neuron in every sample, (B, n_rec) int64."""
+        self._require_spikes("spike_counts")
         trajectory = self.trajectory
         n_rec = trajectory.distance.shape[2]
         counts = [
@@ -157,22 +181,36 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class RecurrentNetwork:
-    """Inputs, one recurrent spiking population, a leaky readout.
+    """Inputs, one population with recurrent connections, a leaky readout.
+
+    Layers are blocks of the population, so that everything that holds for one
+    population holds for a stack (`connectivity.stack` makes the masks); a connection
+    between layers takes at least a step, like any other.
 
     Parameters
     ----------
     n_in, n_rec, n_out
         Numbers of units.
     cell
-        Cell specification, `LIF` or `ALIF`.
+        Cell specification: `LIF`, `ALIF` or `LeakyRate`.
     readout
         Readout specification.
     dt
         Time step, ms.
-    mask
-        (n_rec, n_rec) boolean array of recurrent connections that exist, as (post,
-        pre): initial weights and gradients are zero elsewhere. Default: all but
-        self-connections.
+    mask, mask_in, mask_out
+        Boolean arrays of the connections that exist, (n_rec, n_rec), (n_rec, n_in) and
+        (n_out, n_rec) as (post, pre): weights and gradients are zero elsewhere.
+        Default: all but self-connections.
+    delay
+        Delay of the recurrent connections in steps, >= 1: one whole number, or one for
+        each connection as (n_rec, n_rec).
+    signs
+        (n_rec,) of 1, -1 and 0: Dale's law, the sign of all outgoing recurrent weights
+        of a neuron; 0 leaves them free. `constrain` keeps it.
+    cell_types
+        (n_rec,) whole numbers, for rules that average over types; None: no types.
+    layers
+        Sizes of consecutive blocks of neurons, for rules with a readout per layer.
     dtype
         "float32" or "float64".
 
@@ -190,10 +228,16 @@ class RecurrentNetwork:
     n_in: int
     n_rec: int
     n_out: int
-    cell: LIF = field(default_factory=LIF)
+    cell: Cells = field(default_factory=LIF)
     readout: LeakyReadout = field(default_factory=LeakyReadout)
     dt: float = 1.0
     mask: np.ndarray | None = None
+    mask_in: np.ndarray | None = None
+    mask_out: np.ndarray | None = None
+    delay: int | np.ndarray = 1
+    signs: np.ndarray | None = None
+    cell_types: np.ndarray | None = None
+    layers: tuple[int, ...] = ()
     dtype: str = "float32"
     params: Params = field(init=False, repr=False)
     cell_constants: Cell = field(init=False, repr=False)
@@ -208,20 +252,71 @@ class RecurrentNetwork:
         require(0 < self.dt < np.inf, "RecurrentNetwork.dt", rule, self.dt)
         where = "RecurrentNetwork.dtype"
         require(self.dtype in DTYPES, where, f"must be one of {DTYPES}", self.dtype)
-        shape = (self.n_rec, self.n_rec)
-        mask = self.mask
-        if mask is None:
-            mask = connectivity.no_self_connections(self.n_rec)
-        mask = np.array(mask, dtype=bool)
-        rule = f"must have shape {shape} (post, pre)"
-        where = "RecurrentNetwork.mask"
-        require(mask.shape == shape, where, rule, f"shape {mask.shape}")
-        mask.setflags(write=False)
-        object.__setattr__(self, "mask", mask)
-        params = Params(self.n_in, self.n_rec, self.n_out, self.dtype)
-        object.__setattr__(self, "params", params)
-        constants = self.cell.constants(self.n_rec, self.dt, self.dtype)
-        object.__setattr__(self, "cell_constants", constants)
+        n = self.n_rec
+        masks = {
+            "mask": connectivity.no_self_connections(n),
+            "mask_in": np.ones((n, self.n_in), bool),
+            "mask_out": np.ones((self.n_out, n), bool),
+        }
+        for name, default in masks.items():
+            given = getattr(self, name)
+            mask = np.array(default if given is None else given, dtype=bool)
+            rule = f"must have shape {default.shape} (post, pre)"
+            fits = mask.shape == default.shape
+            require(fits, f"RecurrentNetwork.{name}", rule, f"shape {mask.shape}")
+            self._set(name, mask)
+        self._check_delay()
+        self._check_kinds()
+        layers = tuple(self.layers) or (n,)
+        where, rule = "RecurrentNetwork.layers", f"must be sizes >= 1 with the sum {n}"
+        require(sum(layers) == n and min(layers) >= 1, where, rule, layers)
+        self._set("layers", layers)
+        self._set("params", Params(self.n_in, n, self.n_out, self.dtype))
+        self._set("cell_constants", self.cell.constants(n, self.dt, self.dtype))
+
+    def _set(self, name: str, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+        object.__setattr__(self, name, value)
+
+    def _check_delay(self) -> None:
+        n = self.n_rec
+        delay = np.array(self.delay)
+        where = "RecurrentNetwork.delay"
+        rule = f"must be a whole number or an array of shape {(n, n)} (post, pre)"
+        good = delay.dtype.kind in "iu" and delay.shape in ((), (n, n))
+        require(good, where, rule, f"{delay.dtype} of shape {delay.shape}")
+        hint = "A spike acts at the next step at the earliest."
+        require(int(delay.min()) >= 1, where, "must be >= 1 step", delay.min(), hint)
+        same = int(delay.min()) == int(delay.max())
+        self._set("delay", int(delay.max()) if same else delay.astype(np.int32))
+
+    def _check_kinds(self) -> None:
+        """Check what is given per neuron: signs and cell types."""
+        shape = (self.n_rec,)
+        for name in ("signs", "cell_types"):
+            if getattr(self, name) is None:
+                continue
+            value = np.array(getattr(self, name))
+            where = f"RecurrentNetwork.{name}"
+            rule = f"must be whole numbers of shape {shape}"
+            good = value.dtype.kind in "iu" and value.shape == shape
+            require(good, where, rule, f"{value.dtype} of shape {value.shape}")
+            if name == "signs":
+                known = bool(np.isin(value, (-1, 0, 1)).all())
+                require(known, where, "must be 1, -1 or 0", np.unique(value).tolist())
+            self._set(name, value.astype(np.int64))
+
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """The masks by the name of the weights that they belong to."""
+        masks = {"w_in": self.mask_in, "w_rec": self.mask, "w_out": self.mask_out}
+        return cast(dict[str, np.ndarray], masks)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the neurons spike."""
+        return not isinstance(self.cell, LeakyRate)
 
     def initialise(
         self,
@@ -232,25 +327,46 @@ class RecurrentNetwork:
     ) -> Params:
         """Draw Gaussian weights, entries N(0, gain^2 / n_pre), and clear the biases.
 
-        Inputs, recurrent and readout weights use three spawned streams of `rng`, so
-        that a change of one does not shift the others. Returns `params`.
+        Recurrent weights under Dale's law are the absolute values with the signs of
+        their neurons (`connectivity.dale`). Inputs, recurrent and readout weights use
+        three spawned streams of `rng`, so that a change of one does not shift the
+        others. Returns `params`.
         """
         streams = np.random.default_rng(rng).spawn(3)
         params = self.params
         draw = connectivity.gaussian
         params.w_in[...] = draw(self.n_rec, self.n_in, gain_in, streams[0])
         w_rec = draw(self.n_rec, self.n_rec, gain, streams[1])
-        params.w_rec[...] = w_rec * self.mask
+        if self.signs is not None:
+            w_rec = connectivity.dale(w_rec, self.signs)
+        params.w_rec[...] = w_rec
         params.w_out[...] = draw(self.n_out, self.n_rec, gain_out, streams[2])
         params.b_out[...] = 0.0
         params.bias[...] = 0.0
+        self.constrain()
         return params
+
+    def constrain(self) -> None:
+        """Project the weights onto what may exist: masks, and the signs of Dale's law.
+
+        A weight that would change its sign becomes 0. The trainer calls this after
+        every update, whatever the rule and the optimiser.
+        """
+        for name, mask in self.masks.items():
+            if not mask.all():
+                getattr(self.params, name)[~mask] = 0.0
+        if self.signs is not None:
+            w_rec = self.params.w_rec
+            w_rec[w_rec * self.signs < 0] = 0.0
 
     def kernel_weights(self) -> Weights:
         """Return the parameters as the kernels read them (no copy)."""
         kappa, gain = self.readout.factors(self.dt)
         scalar = np.dtype(self.dtype).type
         params = self.params
+        delay = np.zeros((0, 0), np.int32)
+        if isinstance(self.delay, np.ndarray):
+            delay = np.ascontiguousarray(self.delay.T)
         return Weights(
             w=params.rows,
             bias=params.bias,
@@ -258,12 +374,34 @@ class RecurrentNetwork:
             b_out=params.b_out,
             kappa=scalar(kappa),
             out_gain=scalar(gain),
+            delay=delay,
+            longest_delay=int(np.max(self.delay)),
+        )
+
+    def zero_state(self, n_samples: int) -> State:
+        """Return the state before the first step."""
+        shape, dtype = (n_samples, self.n_rec), self.dtype
+        pending = (n_samples, int(np.max(self.delay)), self.n_rec)
+        return State(
+            v=np.zeros(shape, dtype),
+            a=np.zeros(shape, dtype),
+            i=np.zeros(shape, dtype),
+            reset=np.zeros(shape, dtype),
+            refractory=np.zeros(shape, np.int32),
+            y=np.zeros((n_samples, self.n_out), dtype),
+            pending=np.zeros(pending, dtype),
+            time=np.zeros(n_samples, np.int64),
         )
 
     def run(
-        self, x: np.ndarray, *, record: Collection[str] = (), threads: int = 1
+        self,
+        x: np.ndarray,
+        *,
+        record: Collection[str] = (),
+        state: State | None = None,
+        threads: int = 1,
     ) -> Record:
-        """Run a whole block of samples from the zero state.
+        """Run a whole block of samples.
 
         Parameters
         ----------
@@ -271,13 +409,16 @@ class RecurrentNetwork:
             Spikes (integers 0 and 1) or graded input (floats).
         record
             States to keep besides spikes and readout: any of "v", "a", "i".
+        state
+            `Record.final` of an earlier block, to go on from; default: the zero state.
         threads
             Threads over samples. Results do not depend on it.
 
         Raises
         ------
         InvalidValue
-            If x has another shape, is not numeric or not finite.
+            If x has another shape, is not numeric or not finite, or the state is that
+            of another number of samples.
         """
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
@@ -286,24 +427,38 @@ class RecurrentNetwork:
         x = np.asarray(x)
         events = self._events(x)
         n_steps, n_samples = x.shape[:2]
+        final = self._state_to_go_on(state, n_samples)
         n_kept = n_steps if record else 0
         states = (n_samples, n_kept, self.n_rec)
+        n_spiking = n_steps if self.spiking else 0
         out = Trajectory(
             distance=np.empty((n_samples, n_steps, self.n_rec), self.dtype),
-            first=np.empty((n_samples, n_steps + 1), np.int64),
-            spike=np.empty((n_samples, n_steps * self.n_rec), np.int32),
+            first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
+            spike=np.empty((n_samples, n_spiking * self.n_rec), np.int32),
+            output=np.empty((n_samples, n_steps - n_spiking, self.n_rec), self.dtype),
             y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
             v=np.empty(states, self.dtype),
             a=np.empty(states, self.dtype),
             i=np.empty(states, self.dtype),
         )
         cell, weights = self.cell_constants, self.kernel_weights()
+        kernel = forward if self.spiking else forward_rate
 
         def work(group: int, start: int, stop: int) -> None:
-            forward(cell, weights, events, start, stop, out)
+            kernel(cell, weights, events, start, stop, final, out)
 
         run_groups(work, n_samples, threads)
-        return Record(out.y.transpose(1, 0, 2), events, out, frozenset(record))
+        y = out.y.transpose(1, 0, 2)
+        return Record(y, events, out, final, frozenset(record))
+
+    def _state_to_go_on(self, state: State | None, n_samples: int) -> State:
+        if state is None:
+            return self.zero_state(n_samples)
+        like = self.zero_state(n_samples)
+        for name, mine, theirs in zip(State._fields, like, state, strict=True):
+            where, rule = f"run.state.{name}", f"must have shape {mine.shape}"
+            require(mine.shape == theirs.shape, where, rule, theirs.shape)
+        return State(*(array.copy() for array in state))
 
     def _events(self, x: np.ndarray) -> InputEvents:
         where = "input x"

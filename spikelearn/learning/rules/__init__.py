@@ -1,8 +1,30 @@
 """Learning rules: frozen hyperparameters with `info` and `gradients`."""
 
 from spikelearn.learning.rules.base import Rule, RuleInfo
+from spikelearn.learning.rules.bptt import BPTT
+from spikelearn.learning.rules.decolle import DECOLLE
 from spikelearn.learning.rules.eprop import EProp
+from spikelearn.learning.rules.mdgl import MDGL
+from spikelearn.learning.rules.modprop import ModProp
+from spikelearn.learning.rules.rflo import RFLO
+from spikelearn.learning.rules.rtrl import RTRL
+from spikelearn.learning.rules.snap1 import SnAp1
 
-__all__ = ["RULES", "EProp", "Rule", "RuleInfo"]
+__all__ = [
+    "BPTT",
+    "DECOLLE",
+    "MDGL",
+    "RFLO",
+    "RTRL",
+    "RULES",
+    "EProp",
+    "ModProp",
+    "Rule",
+    "RuleInfo",
+    "SnAp1",
+]
 
-RULES: dict[str, type[Rule]] = {"e-prop": EProp}
+RULES: dict[str, type[Rule]] = {
+    rule.info.name: rule
+    for rule in (BPTT, RTRL, EProp, RFLO, SnAp1, MDGL, ModProp, DECOLLE)
+}

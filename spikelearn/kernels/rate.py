@@ -1,0 +1,131 @@
+"""Forward pass of a recurrent network of leaky rate units, and their activations.
+
+The activation is chosen by an integer code, and so is its derivative:
+
+    RELU      f(u) = max(0, u)          f'(u) = [u > 0]
+    TANH      f(u) = tanh(u)            f'(u) = 1 - tanh(u)^2
+    SOFTPLUS  f(u) = log(1 + exp(u))    f'(u) = 1 / (1 + exp(-u))
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spikelearn.kernels import kernel
+from spikelearn.kernels.spiking import SPIKING, add_inputs, send
+
+RELU, TANH, SOFTPLUS = SPIKING + 1, SPIKING + 2, SPIKING + 3
+
+ACTIVATIONS = {"relu": RELU, "tanh": TANH, "softplus": SOFTPLUS}
+
+
+@kernel
+def activate(code, u, r):
+    """Evaluate f(u) for all units. Mutates `r`."""
+    zero = u.dtype.type(0)
+    if code == RELU:
+        for j in range(u.size):
+            r[j] = max(u[j], zero)
+    elif code == TANH:
+        for j in range(u.size):
+            r[j] = math.tanh(u[j])
+    else:
+        for j in range(u.size):
+            r[j] = max(u[j], zero) + math.log1p(math.exp(-abs(u[j])))
+
+
+@kernel
+def slopes(code, u, slope):
+    """Evaluate f'(u) for all units. Mutates `slope`."""
+    zero = u.dtype.type(0)
+    one = u.dtype.type(1)
+    if code == RELU:
+        for j in range(u.size):
+            slope[j] = one if u[j] > zero else zero
+    elif code == TANH:
+        for j in range(u.size):
+            r = math.tanh(u[j])
+            slope[j] = one - r * r
+    else:
+        for j in range(u.size):
+            small = math.exp(-abs(u[j]))
+            slope[j] = (one if u[j] > zero else small) / (one + small)
+
+
+@kernel
+def forward_rate(cell, weights, events, begin, end, state, out):
+    """Run samples `begin` to `end` for all time steps.
+
+        i[t] = alpha_s i[t-1] + w_in x[t] + w_rec r[t-delay]
+        inside:   h[t] = alpha_m h[t-1] + zeta i[t] + bias,  r[t] = f(h[t])
+        outside:  u[t] = i[t] + bias,  h[t] = alpha_m h[t-1] + zeta f(u[t]),  r = h
+        y[t] = kappa y[t-1] + out_gain w_out r[t] + b_out
+
+    `out.distance` is the argument of f, `out.v` is h.
+
+    Mutates
+    -------
+    state : State
+    out : Trajectory
+    """
+    for b in range(begin, end):
+        _forward_sample(cell, weights, events, b, state, out)
+
+
+@kernel
+def _forward_sample(cell, weights, events, b, state, out):
+    n = cell.alpha_m.size
+    n_steps = out.distance.shape[1]
+    span = weights.longest_delay
+    h = state.v[b].copy()
+    current = state.i[b].copy()
+    u = np.zeros_like(h)
+    r = np.zeros_like(h)
+    pending = state.pending[b].copy()
+    now = state.time[b]
+    for t in range(n_steps):
+        slot = now % span
+        for j in range(n):
+            current[j] = cell.alpha_s[j] * current[j] + pending[slot, j]
+        for j in range(n):
+            pending[slot, j] = 0
+        add_inputs(weights.w, events, b * n_steps + t, current)
+        if cell.outside:
+            for j in range(n):
+                u[j] = current[j] + weights.bias[j]
+            activate(cell.activation, u, r)
+            for j in range(n):
+                h[j] = cell.alpha_m[j] * h[j] + cell.zeta[j] * r[j]
+                r[j] = h[j]
+        else:
+            for j in range(n):
+                h[j] = cell.alpha_m[j] * h[j] + (
+                    cell.zeta[j] * current[j] + weights.bias[j]
+                )
+                u[j] = h[j]
+            activate(cell.activation, u, r)
+        for j in range(n):
+            out.distance[b, t, j] = u[j]
+            out.output[b, t, j] = r[j]
+        if out.v.shape[1] > 0:
+            for j in range(n):
+                out.v[b, t, j] = h[j]
+                out.a[b, t, j] = 0
+                out.i[b, t, j] = current[j]
+        for j in range(n):
+            if r[j] != 0:
+                send(weights, events.n_in, j, r[j], now, pending)
+        for k in range(weights.b_out.size):
+            total = weights.w_out.dtype.type(0)
+            for j in range(n):
+                total += weights.w_out[j, k] * r[j]
+            y = weights.kappa * state.y[b, k]
+            state.y[b, k] = y + weights.out_gain * total + weights.b_out[k]
+            out.y[b, t, k] = state.y[b, k]
+        now += 1
+    state.v[b, :] = h
+    state.i[b, :] = current
+    state.pending[b, :, :] = pending
+    state.time[b] = now

@@ -1,0 +1,278 @@
+"""Rules that are a choice of paths: the machinery that they share.
+
+A rule of this family keeps the true derivative within each neuron, and differs from the
+others only in what comes back from other neurons (`spikelearn.kernels.paths`). A rule
+says so in `paths`; the rest is here: credit at the end of a trial by a reverse sweep,
+and, where traces that run forward in time can do it, credit in pieces while the trial
+runs (`start`, `step`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, cast
+
+import numpy as np
+
+from spikelearn.errors import InvalidValue, require
+from spikelearn.kernels.adjoint import Accumulators, Signal, credit
+from spikelearn.kernels.eligibility import Traces, accumulate
+from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
+from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.learning.gradients import Gradients
+from spikelearn.learning.rules.base import RuleInfo, check_cell
+from spikelearn.learning.signals import LearningSignal
+from spikelearn.network import Record, RecurrentNetwork
+
+__all__ = ["PathRule", "empty_accumulators", "kernel_signal", "local_paths", "total"]
+
+NO_HOP = np.zeros((0, 0))
+
+
+def local_paths(network: RecurrentNetwork) -> Paths:
+    """Return the paths of rules that keep none between neurons."""
+    return make_paths(network, LOCAL, NO_HOP)
+
+
+def make_paths(
+    network: RecurrentNetwork,
+    kind: int,
+    hop: np.ndarray,
+    *,
+    through_reset: bool = False,
+    mu: float = 0.0,
+) -> Paths:
+    """Return the paths of a rule in the dtype of the network; hop is (post, pre)."""
+    scalar = np.dtype(network.dtype).type
+    hop = np.ascontiguousarray(hop, network.dtype)
+    return Paths(kind, hop, through_reset, scalar(mu))
+
+
+class PathRule:
+    """A rule that is given by the paths that it keeps between neurons."""
+
+    info: ClassVar[RuleInfo]
+
+    def paths(self, network: RecurrentNetwork) -> Paths:
+        """Return what comes back to a neuron from others."""
+        return local_paths(network)
+
+    def needs(self, network: RecurrentNetwork) -> tuple[str, ...]:
+        """Return the states that `RecurrentNetwork.run` has to record."""
+        return ()
+
+    def check(self, network: RecurrentNetwork) -> None:
+        """Raise `InvalidValue` if the rule is not defined for a network."""
+        check_cell(self.info, network)
+
+    def _signals(
+        self, network: RecurrentNetwork, record: Record, signal: LearningSignal
+    ) -> Signal:
+        """Return the checked signal that the kernels get."""
+        return kernel_signal(network, record, signal)
+
+    def gradients(
+        self,
+        network: RecurrentNetwork,
+        record: Record,
+        signal: LearningSignal,
+        threads: int = 1,
+    ) -> Gradients:
+        """Return the gradient of a recorded batch over the paths of the rule.
+
+        Raises
+        ------
+        InvalidValue
+            If the rule is not defined for the network, or a signal has the wrong shape.
+        """
+        return self._sweep(network, record, signal, threads, with_credit=False)[0]
+
+    def credit(
+        self,
+        network: RecurrentNetwork,
+        record: Record,
+        signal: LearningSignal,
+        threads: int = 1,
+    ) -> np.ndarray:
+        """Return dE/di of every neuron at every step, (T, B, n_rec), over these paths.
+
+        The gradient of a weight is the sum over steps of the credit of its postsynaptic
+        neuron times the presynaptic output that arrives at the step.
+        """
+        return self._sweep(network, record, signal, threads, with_credit=True)[1]
+
+    def _sweep(
+        self,
+        network: RecurrentNetwork,
+        record: Record,
+        signal: LearningSignal,
+        threads: int,
+        with_credit: bool,
+    ) -> tuple[Gradients, np.ndarray]:
+        self.check(network)
+        for name in self.needs(network):
+            record.state(name)
+        signals = self._signals(network, record, signal)
+        weights, paths = network.kernel_weights(), self.paths(network)
+        n_samples = record.n_samples
+        n_kept = record.n_steps if with_credit else 0
+        credits = np.empty((n_samples, n_kept, network.n_rec), network.dtype)
+        groups = [empty_accumulators(network) for _ in sample_groups(n_samples)]
+
+        def work(group: int, start: int, stop: int) -> None:
+            credit(
+                network.cell_constants,
+                weights,
+                record.events,
+                record.trajectory,
+                signals,
+                paths,
+                start,
+                stop,
+                groups[group],
+                credits,
+            )
+
+        run_groups(work, n_samples, threads)
+        return total(network, groups), credits.transpose(1, 0, 2)
+
+    def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:
+        """Return the traces of a trial that has not begun.
+
+        Raises
+        ------
+        InvalidValue
+            If traces that run forward cannot compute the rule in this network.
+        """
+        self.check(network)
+        kind = self.paths(network).kind
+        if kind not in (LOCAL, DIAGONAL, ONE_HOP_ONLINE):
+            raise InvalidValue(
+                f"rule {self.info.name!r} must be credited at the end of a trial; got "
+                "a request for credit while it runs. (Rules that can: e-prop, rflo, "
+                "snap-1, decolle, mdgl with variant 'online'.)"
+            )
+        own = np.diagonal(np.broadcast_to(network.delay, (network.n_rec,) * 2))
+        diagonal = np.diagonal(cast(np.ndarray, network.mask))
+        late = kind == DIAGONAL and bool((own[diagonal] > 1).any())
+        late |= kind == ONE_HOP_ONLINE and int(np.max(network.delay)) > 1
+        where = f"rule {self.info.name!r} online"
+        rule = "must have delays of 1 step where its own paths need them"
+        require(not late, where, rule, "longer ones")
+        n, longest = network.n_rec, int(np.max(network.delay))
+        rows = (n_samples, network.n_in + n + 1, n)
+        dtype = network.dtype
+        return Traces(
+            synapse=np.zeros(rows, dtype),
+            membrane=np.zeros(rows, dtype),
+            adaptation=np.zeros(rows, dtype),
+            eligibility=np.zeros(rows, dtype),
+            filtered=np.zeros(rows, dtype),
+            output=np.zeros((n_samples, longest, n), dtype),
+            output_filtered=np.zeros((n_samples, n), dtype),
+            one_filtered=np.zeros(n_samples, dtype),
+            time=np.zeros(n_samples, np.int64),
+        )
+
+    def step(
+        self,
+        network: RecurrentNetwork,
+        record: Record,
+        signal: LearningSignal,
+        traces: Traces,
+        threads: int = 1,
+    ) -> Gradients:
+        """Return the gradient of the next piece of a trial, and move the traces on.
+
+        Summed over the pieces of a trial with fixed weights this is `gradients` of the
+        whole trial. `signal` belongs to the steps of the piece.
+        """
+        signals = self._signals(network, record, signal)
+        weights, paths = network.kernel_weights(), self.paths(network)
+        groups = [empty_accumulators(network) for _ in sample_groups(record.n_samples)]
+
+        def work(group: int, start: int, stop: int) -> None:
+            accumulate(
+                network.cell_constants,
+                weights,
+                record.events,
+                record.trajectory,
+                signals,
+                paths,
+                start,
+                stop,
+                traces,
+                groups[group],
+            )
+
+        run_groups(work, record.n_samples, threads)
+        return total(network, groups)
+
+
+def empty_accumulators(network: RecurrentNetwork) -> Accumulators:
+    """Return zeros in the layout of the kernels."""
+    params = network.params
+    return Accumulators(
+        w=np.zeros_like(params.rows),
+        bias=np.zeros_like(params.bias),
+        w_out=np.zeros_like(params.out_rows),
+        b_out=np.zeros_like(params.b_out),
+    )
+
+
+def total(network: RecurrentNetwork, groups: list[Accumulators]) -> Gradients:
+    """Add the sums of all groups in order, and leave out what does not exist."""
+    summed = groups[0]
+    for other in groups[1:]:
+        for sum_, part in zip(summed, other, strict=True):
+            sum_ += part
+    n_in, n_rec = network.n_in, network.n_rec
+    arrays = {
+        "w_in": summed.w[:n_in, :n_rec].T,
+        "w_rec": summed.w[n_in:, :n_rec].T,
+        "w_out": summed.w_out.T,
+        "b_out": summed.b_out,
+        "bias": summed.bias,
+    }
+    for name, mask in network.masks.items():
+        arrays[name] *= mask.astype(network.dtype)
+    return Gradients(**arrays)
+
+
+def kernel_signal(
+    network: RecurrentNetwork, record: Record, signal: LearningSignal
+) -> Signal:
+    """Return a checked learning signal as kernels read it.
+
+    Raises
+    ------
+    InvalidValue
+        If an array has the wrong shape.
+    """
+    n_steps, n_samples = record.n_steps, record.n_samples
+    n_rec, n_out = network.n_rec, network.n_out
+    neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
+    if neuron is None:
+        neuron = np.zeros((n_samples, n_rec))
+    if broadcast is None:
+        broadcast = signal.error
+    expected = {
+        "error": (signal.error, (n_steps, n_samples, n_out)),
+        "broadcast": (broadcast, (n_steps, n_samples, n_out)),
+        "feedback": (signal.feedback, (n_rec, n_out)),
+        "neuron": (neuron, (n_samples, n_rec)),
+    }
+    if direct is None:
+        direct = np.zeros((0, n_samples, n_rec))
+    else:
+        expected["direct"] = (direct, (n_steps, n_samples, n_rec))
+    for name, (array, shape) in expected.items():
+        where = f"LearningSignal.{name}"
+        require(array.shape == shape, where, f"must have shape {shape}", array.shape)
+    dtype = network.dtype
+    return Signal(
+        error=np.ascontiguousarray(signal.error.transpose(1, 0, 2), dtype),
+        broadcast=np.ascontiguousarray(broadcast.transpose(1, 0, 2), dtype),
+        feedback=np.ascontiguousarray(signal.feedback.T, dtype),
+        neuron=np.ascontiguousarray(neuron, dtype),
+        direct=np.ascontiguousarray(direct.transpose(1, 0, 2), dtype),
+    )
