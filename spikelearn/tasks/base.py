@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,10 +19,12 @@ __all__ = [
     "adaptation_strength",
     "check_batch_request",
     "check_count",
+    "check_flag",
     "check_number",
     "check_split",
     "evaluation_rng",
     "n_steps_of",
+    "number_list",
     "train_rng",
 ]
 
@@ -30,7 +32,14 @@ EVALUATION_SPLITS = ("validation", "test")
 
 # First word of the spawn key of every random stream of a task: streams never overlap,
 # whatever the seed of a training run.
-_STREAMS = {"train": 0, "validation": 1, "test": 2, "order": 3, "augmentation": 4}
+_STREAMS = {
+    "train": 0,
+    "validation": 1,
+    "test": 2,
+    "order": 3,
+    "augmentation": 4,
+    "reward": 5,
+}
 _EVALUATION_SEED = 2020
 
 
@@ -41,9 +50,11 @@ class Batch:
     Attributes
     ----------
     x
-        Input (T, B, n_in): uint8 spikes (0 or 1), or float32 graded input in [0, 1].
+        Input (T, B, n_in): uint8 spikes (0 or 1), or float32 values.
     target
-        Classification: class per trial (B,), int64. Regression: (T, B, n_out), float.
+        Classification: int64, one class per trial (B,) or per step (T, B). Regression:
+        float (T, B, n_out). Reward: float (B, n_actions), what each action would bring
+        in that trial.
     mask
         Float32, (T,) for all trials or (T, B); 1 in the learning window, where the loss
         counts, else 0.
@@ -77,14 +88,15 @@ class Batch:
         require(x.dtype in (np.uint8, np.float32), "Batch.x", rule, x.dtype)
         steps, size, _ = x.shape
         if target.dtype == np.int64:
-            rule = f"must have shape ({size},), a class per trial"
-            require(target.shape == (size,), "Batch.target", rule, target.shape)
+            rule = f"must have shape ({size},) or ({steps}, {size}), classes"
+            fits = target.shape in ((size,), (steps, size))
+            require(fits, "Batch.target", rule, target.shape)
         else:
-            rule = "must be int64 (classes) or float32 / float64 (regression)"
+            rule = "must be int64 (classes) or float32 / float64 (values)"
             allowed = target.dtype in (np.float32, np.float64)
             require(allowed, "Batch.target", rule, target.dtype)
-            rule = f"must have shape ({steps}, {size}, n_out)"
-            fits = target.ndim == 3 and target.shape[:2] == (steps, size)
+            rule = f"must have shape ({steps}, {size}, n_out) or ({size}, n_actions)"
+            fits = target.shape[:-1] in ((steps, size), (size,))
             require(fits, "Batch.target", rule, target.shape)
         shapes = ((steps,), (steps, size))
         fits = mask.shape in shapes and mask.dtype == np.float32
@@ -110,7 +122,7 @@ class Task(Protocol):
 
     @property
     def kind(self) -> str:
-        """Either "classification" or "regression"."""
+        """One of "classification", "regression" and "reward"."""
         ...
 
     @property
@@ -120,7 +132,7 @@ class Task(Protocol):
 
     @property
     def n_out(self) -> int:
-        """Number of outputs (classes, or values per step)."""
+        """Number of outputs: classes, values per step, or actions and a critic."""
         ...
 
     @property
@@ -134,8 +146,11 @@ class Task(Protocol):
         ...
 
     @property
-    def input_bits(self) -> int:
-        """0 for spikes; k for graded input whose x * (2^k - 1) is an integer."""
+    def input_bits(self) -> int | None:
+        """0 for spikes, k for graded input whose x * (2^k - 1) is an integer.
+
+        None for real-valued input, which has no integer form.
+        """
         ...
 
     @property
@@ -214,6 +229,19 @@ def check_number(
     require(value > above, where, f"must be > {above:g}{tail}", value)
     require(value >= least, where, f"must be >= {least:g}{tail}", value)
     require(value <= most, where, f"must be <= {most:g}{tail}", value)
+
+
+def check_flag(where: str, value: Any) -> None:
+    """Raise `InvalidValue` unless `value` is true or false."""
+    flag = isinstance(value, bool | np.bool_)
+    require(flag, where, "must be true or false", repr(value))
+
+
+def number_list(where: str, values: Any, rule: str) -> tuple[Any, ...]:
+    """Return a non-empty list as a tuple, or raise `InvalidValue` with the rule."""
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    require(listed and len(values) > 0, where, rule, values)
+    return tuple(values)
 
 
 def n_steps_of(where: str, duration: Any, dt: float, least: int = 1) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,23 +10,15 @@ import numpy as np
 
 from spikelearn.data.encoders import poisson_spikes
 from spikelearn.errors import require
-from spikelearn.tasks.base import (
-    Batch,
-    adaptation_strength,
-    check_batch_request,
-    check_count,
-    check_number,
-    check_split,
-    evaluation_rng,
-    n_steps_of,
-    train_rng,
-)
+from spikelearn.tasks.base import Batch, check_count, check_number, n_steps_of
+from spikelearn.tasks.generated import GeneratedTask
+from spikelearn.tasks.settings import alif_settings
 
 __all__ = ["EvidenceAccumulation"]
 
 
 @dataclass(frozen=True)
-class EvidenceAccumulation:
+class EvidenceAccumulation(GeneratedTask):
     """Count left and right cues, wait, and say at recall which were more.
 
     Four groups of `n_per_group` Poisson inputs: left, right, recall, noise. A side is
@@ -77,7 +69,6 @@ class EvidenceAccumulation:
     kind: ClassVar[str] = "classification"
     n_out: ClassVar[int] = 2
     input_bits: ClassVar[int] = 0
-    evaluation_sizes: ClassVar[dict[str, int]] = {"validation": 256, "test": 512}
 
     def __post_init__(self) -> None:
         where = type(self).__name__
@@ -108,15 +99,6 @@ class EvidenceAccumulation:
         return self.n_cues * (cue + gap) + delay + recall
 
     @property
-    def splits(self) -> dict[str, str]:
-        """What train, validation and test are, and their sizes, in words."""
-        fixed = "{} fixed generated trials, the same for every run"
-        return {
-            "train": "new trials in every iteration, generated from the run's seed",
-            **{k: fixed.format(n) for k, n in self.evaluation_sizes.items()},
-        }
-
-    @property
     def recommended(self) -> dict[str, dict[str, Any]]:
         """e-prop with random feedback in the published settings, but for two.
 
@@ -125,66 +107,7 @@ class EvidenceAccumulation:
         training accuracy of the last 50 iterations is then 93.6 to 94.7 % for seeds 0
         to 4, where the published values keep crossing 93 %.
         """
-        tau_m, tau_a = 20.0, 2000.0
-        return {
-            "network": {
-                "cell": "ALIF",
-                "n_rec": 100,
-                "adaptive_fraction": 0.5,
-                "tau_m": tau_m,
-                "tau_a": tau_a,
-                "beta": adaptation_strength(1.7, tau_a, tau_m, self.dt),
-                "v_th": 0.6,
-                "t_ref": 5.0,
-                "tau_out": 20.0,
-                "gain": 1.0,
-                "reset": "subtract",
-                "input_scaling": "unit",
-                "readout_scaling": "leak",
-            },
-            "learning": {
-                "rule": "e-prop",
-                "feedback": "random",
-                "feedback_scale": 1.0,
-                "trainable": ["w_in", "w_rec", "w_out"],
-                "rate_target_hz": 10.0,
-                "rate_strength": 0.5,
-            },
-            "optimizer": {
-                "name": "adam",
-                "lr": 5e-3,
-                "form": "tf1",
-                "schedule": "cosine",
-            },
-            "training": {"iterations": 700, "batch_size": 32},
-        }
-
-    def train_batch(self, iteration: int, size: int, seed: int) -> Batch:
-        """Return trials iteration * size, ... of the stream of `seed`."""
-        check_batch_request(iteration, size, seed)
-        first = iteration * size
-        trials = range(first, first + size)
-        return self._batch([train_rng("train", seed, trial) for trial in trials])
-
-    def evaluation(
-        self, split: str, size: int | None, batch_size: int
-    ) -> Iterator[Batch]:
-        """Iterate over the first `size` trials (None: the usual number) of a split.
-
-        Raises
-        ------
-        UnknownName, InvalidValue
-            If the split is unknown or a size is not a positive integer.
-        """
-        check_split(split)
-        n = self.evaluation_sizes[split] if size is None else size
-        check_count("evaluation.size", n)
-        check_count("evaluation.batch_size", batch_size)
-        trials = range(n)
-        return (
-            self._batch([evaluation_rng(split, k) for k in trials[i : i + batch_size]])
-            for i in range(0, n, batch_size)
-        )
+        return alif_settings(self.dt)
 
     def _steps(self) -> tuple[int, int, int, int]:
         durations = (self.cue_ms, self.gap_ms, self.delay_ms, self.recall_ms)
