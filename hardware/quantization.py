@@ -151,6 +151,7 @@ def quantise(
         If the calibration input or the number of bits is wrong.
     """
     require(2 <= bits <= 8, "quantise.bits", "must be 2 to 8", bits)
+    _require_representable(network)
     for name, array in network.params.arrays().items():
         if not np.isfinite(array).all():
             raise HardwareError(f"{name} must be finite; got NaN or infinity.")
@@ -174,6 +175,20 @@ def quantise(
     if strict:
         refuse(report)
     return description, report
+
+
+def _require_representable(network: RecurrentNetwork) -> None:
+    """Raise `HardwareError` for what the integer model has no form of, all at once."""
+    problems = []
+    if not network.spiking:
+        problems.append("cells must spike; got rate units. (Train LIF or ALIF cells.)")
+    longest = int(np.max(network.delay))
+    if longest > 1:
+        problems.append(
+            f"recurrent delays must be 1 step; got {longest}. (Set network.delay = 1.)"
+        )
+    if problems:
+        raise HardwareError("\n".join(problems))
 
 
 def _largest_mantissa(bits: int) -> int:

@@ -81,7 +81,8 @@ def evaluation_line(scores: Evaluation) -> str:
     text = f"{scores.split}: loss {scores.loss:.4g}"
     if scores.accuracy is not None:
         text += f", accuracy {scores.accuracy:.2%}"
-    return f"{text} ({scores.samples} samples, {scores.rate_hz:.1f} Hz)"
+    rate = "" if scores.rate_hz is None else f", {scores.rate_hz:.1f} Hz"
+    return f"{text} ({scores.samples} samples{rate})"
 
 
 @contextlib.contextmanager
@@ -111,7 +112,8 @@ def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]
             note = f"loss {metrics.loss:.4g}"
             if metrics.accuracy is not None:
                 note += f"  accuracy {metrics.accuracy:.1%}"
-            note += f"  {metrics.rate_hz:.1f} Hz"
+            if metrics.rate_hz is not None:
+                note += f"  {metrics.rate_hz:.1f} Hz"
             bar.update(
                 task, completed=metrics.iteration, description="training", note=note
             )

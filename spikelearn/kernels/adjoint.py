@@ -16,7 +16,6 @@ import numpy as np
 from spikelearn.kernels import kernel
 from spikelearn.kernels.paths import (
     DIAGONAL,
-    FULL,
     LOCAL,
     ONE_HOP_ONLINE,
     SMOOTHED,
@@ -49,16 +48,15 @@ class Accumulators(NamedTuple):
 
 
 @kernel
-def credit(
-    cell, weights, events, trajectory, signal, paths, begin, end, out, credits
-):
+def credit(cell, weights, events, trajectory, signal, paths, begin, end, out, credits):
     """Accumulate the gradient of samples `begin` to `end` over the kept paths.
 
     With the eligibility e_ji = dr_j/dw_ji through neuron j alone (for e-prop: Bellec et
     al. 2020, doi:10.1038/s41467-020-17236-y, eqs. 22-28) it is
 
         dE/dw_ji = sum_t  S_j[t] e_ji[t],   S_j = D_j + M_j + cross_j
-        D_j[t] = out_gain sum_k B_jk lbar_k[t],  lbar[t] = kappa lbar[t+1] + broadcast[t]
+        D_j[t] = out_gain sum_k B_jk lbar_k[t],
+        lbar[t] = kappa lbar[t+1] + broadcast[t]
 
     where M is `neuron` + `direct` and cross is what comes back from other neurons.
     Transposed, with psi the (pseudo-)derivative of the output:
@@ -86,9 +84,7 @@ def credit(
 
 
 @kernel
-def _credit_sample(
-    cell, weights, events, trajectory, signal, paths, b, out, credits
-):
+def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, credits):
     n = cell.alpha_m.size
     n_out = weights.b_out.size
     n_steps = trajectory.distance.shape[1]
@@ -178,9 +174,7 @@ def _credit_sample(
             credits[b, t, :] = gi
 
         if paths.kind == ONE_HOP_ONLINE:
-            _project(
-                signal.feedback, signal.broadcast[b, t], weights.out_gain, readout
-            )
+            _project(signal.feedback, signal.broadcast[b, t], weights.out_gain, readout)
         if paths.kind == SMOOTHED:
             _smooth(cell, psi, readout, cross, paths.mu, hidden)
             back[slot, :] = hidden[2]

@@ -13,8 +13,9 @@ comes back from neuron k:
     ONE_HOP          m_k D_k with m = dz/dI of the same step: MDGL
     ONE_HOP_ONLINE   m_k L_k with the unfiltered signal L; cross[t] also keeps
                      kappa cross[t + 1]: MDGL online
-    SMOOTHED         dE/dI_k through the leak of k, with m_k for the direct effect D_k and
-                     the constant mu in place of the derivative for all later hops: ModProp
+    SMOOTHED         dE/dI_k through the leak of k, with the derivative for the direct
+                     effect D_k and the constant mu in its place for all later hops:
+                     ModProp
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from spikelearn.kernels import kernel
 
 SPIKING = 0
 
+
 class Cell(NamedTuple):
     """Per-neuron constants of one time step; every array has shape (N,).
 

@@ -46,7 +46,22 @@ class FiringRate:
             require(value >= 0, f"FiringRate.{name}", f"must be >= 0{unit}", value)
 
     def modulator(self, record: Record, dt: float) -> np.ndarray:
-        """Return the neuron-specific signal, (B, n_rec) float64."""
-        n_steps, n_samples = record.n_steps, record.n_samples
-        excess = record.spike_counts / (n_steps * dt) - self.target_hz / 1000.0
-        return self.strength * excess / (n_steps * n_samples)
+        """Return the neuron-specific signal of a trial, (B, n_rec) float64."""
+        return self.running(record.spike_counts, record.n_steps, record.n_steps, dt)
+
+    def running(
+        self, counts: np.ndarray, elapsed: int, n_steps: int, dt: float
+    ) -> np.ndarray:
+        """Return the signal in the middle of a trial, from the rates so far.
+
+        Parameters
+        ----------
+        counts : (B, n_rec) array
+            Spikes in the first `elapsed` steps.
+        n_steps
+            Steps of the whole trial.
+        dt
+            Time step, ms.
+        """
+        excess = counts / (elapsed * dt) - self.target_hz / 1000.0
+        return self.strength * excess / (n_steps * len(counts))

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
 from spikelearn.analysis import firing_rates
 from spikelearn.errors import InvalidValue, require
-from spikelearn.learning.gradients import global_norm
+from spikelearn.learning.gradients import Gradients, global_norm
 from spikelearn.learning.homeostasis import FiringRate
-from spikelearn.learning.losses import Loss
+from spikelearn.learning.losses import Loss, LossResult
+from spikelearn.learning.oja import PlasticityTerm
 from spikelearn.learning.optimizers import Optimizer, clip_gradients
-from spikelearn.learning.rules import Rule
+from spikelearn.learning.rules import OnlineRule, Rule
 from spikelearn.learning.signals import Feedback, LearningSignal
-from spikelearn.network import Params, RecurrentNetwork
-from spikelearn.tasks import Task
+from spikelearn.network import Params, Record, RecurrentNetwork
+from spikelearn.tasks import Batch, Task
 
 __all__ = [
     "SCHEDULES",
@@ -29,17 +31,21 @@ __all__ = [
 ]
 
 SCHEDULES = ("constant", "cosine")
-FEEDBACK_STREAM = 0xFEED  # entropy of the feedback draw, beside the seed
+# Entropy beside the seed: of the feedback matrix, of actions, of noisy signals.
+FEEDBACK_STREAM, ACTION_STREAM, NOISE_STREAM = 0xFEED, 0xAC7, 0x2015E
 
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What one iteration reports, measured on its training batch before the update."""
+    """What one iteration reports, measured on its training batch before the update.
+
+    `rate_hz` is None for rate units; `loss` of a reward task is minus the mean reward.
+    """
 
     iteration: int
     loss: float
     accuracy: float | None
-    rate_hz: float
+    rate_hz: float | None
     gradient_norm: float
 
 
@@ -51,7 +57,7 @@ class Evaluation:
     samples: int
     loss: float
     accuracy: float | None
-    rate_hz: float
+    rate_hz: float | None
 
 
 def evaluate_network(
@@ -66,9 +72,9 @@ def evaluate_network(
 ) -> Evaluation:
     """Run a split through a network and average its scores over samples."""
 
-    def run_batch(x: np.ndarray) -> tuple[np.ndarray, float]:
+    def run_batch(x: np.ndarray) -> tuple[np.ndarray, float | None]:
         record = network.run(x, threads=threads)
-        return record.y, float(firing_rates(record, network.dt).mean())
+        return record.y, mean_rate(record, network.dt)
 
     return evaluate_split(
         run_batch, task, loss, split, size=size, batch_size=batch_size
@@ -76,7 +82,7 @@ def evaluate_network(
 
 
 def evaluate_split(
-    run_batch: Callable[[np.ndarray], tuple[np.ndarray, float]],
+    run_batch: Callable[[np.ndarray], tuple[np.ndarray, float | None]],
     task: Task,
     loss: Loss,
     split: str,
@@ -86,21 +92,31 @@ def evaluate_split(
 ) -> Evaluation:
     """Score any machine that turns input (T, B, n_in) into a readout.
 
-    `run_batch` returns the readout (T, B, n_out) and the mean firing rate (Hz).
+    `run_batch` returns the readout (T, B, n_out) and the mean firing rate (Hz), or None
+    without spikes.
     """
-    total_loss = total_rate = 0.0
-    correct = samples = 0
+    total_loss = 0.0
+    total_rate: float | None = 0.0
+    correct = 0.0
+    samples = 0
     for batch in task.evaluation(split, size, batch_size):
         y, rate_hz = run_batch(batch.x)
         result = loss(y, batch.target, batch.mask)
         total_loss += result.value * batch.size
-        total_rate += rate_hz * batch.size
+        if total_rate is not None and rate_hz is not None:
+            total_rate += rate_hz * batch.size
+        else:
+            total_rate = None
         correct += result.n_correct
         samples += batch.size
     accuracy = correct / samples if task.kind == "classification" else None
-    return Evaluation(
-        split, samples, total_loss / samples, accuracy, total_rate / samples
-    )
+    rate = None if total_rate is None else total_rate / samples
+    return Evaluation(split, samples, total_loss / samples, accuracy, rate)
+
+
+def mean_rate(record: Record, dt: float) -> float | None:
+    """Return the mean firing rate over neurons and samples, Hz; None without spikes."""
+    return float(firing_rates(record, dt).mean()) if record.spiking else None
 
 
 @dataclass
@@ -108,7 +124,9 @@ class Trainer:
     """Trains a network on a task with one local rule and its learning signal.
 
     An iteration is: draw a batch, run it, error of the readout, gradients of the rule
-    (with the firing-rate term), weight decay, clipping, optimiser step.
+    (with the firing-rate term), weight decay, clipping, optimiser step, plasticity
+    terms, and the projection onto masks and Dale's law. With `update_every`, rules that
+    can do all of this in the middle of a trial, on what happened since the last update.
 
     Parameters
     ----------
@@ -121,6 +139,10 @@ class Trainer:
         Feedback weights; random ones are drawn from `seed` unless they have been.
     rate
         Firing-rate regularisation.
+    terms
+        Displacements of weights that are added after each step of the optimiser.
+    update_every
+        Steps between two updates within a trial; 0: one update at its end.
     batch_size, iterations
         `iterations` is the length of the learning-rate schedule.
     trainable
@@ -155,6 +177,8 @@ class Trainer:
     optimizer: Optimizer
     feedback: Feedback
     rate: FiringRate = field(default_factory=FiringRate)
+    terms: tuple[PlasticityTerm, ...] = ()
+    update_every: int = 0
     batch_size: int = 32
     iterations: int = 1000
     trainable: tuple[str, ...] = Params.names
@@ -178,7 +202,7 @@ class Trainer:
         for name in ("batch_size", "iterations"):
             value = getattr(self, name)
             require(value >= 1, f"Trainer.{name}", "must be >= 1", value)
-        for name in ("weight_decay", "clip_norm"):
+        for name in ("weight_decay", "clip_norm", "update_every"):
             value = getattr(self, name)
             require(value >= 0, f"Trainer.{name}", "must be >= 0", value)
         rule = f"must be one of {SCHEDULES}"
@@ -186,15 +210,39 @@ class Trainer:
         unknown = sorted(set(self.trainable) - set(Params.names))
         rule = f"must be names from {Params.names}"
         require(not unknown, "Trainer.trainable", rule, unknown)
+        self.rule.check(network)
+        if self.rate.strength > 0:
+            where, rule = "FiringRate.strength", "must be 0 for cells without spikes"
+            require(network.spiking, where, rule, self.rate.strength)
+        if self.update_every:
+            self._check_online()
         if self.feedback.kind != "symmetric" and not self.feedback.matrix.size:
             stream = np.random.SeedSequence([self.seed, FEEDBACK_STREAM])
             rng = np.random.default_rng(stream)
             self.feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
         self.optimizer_state = self.optimizer.init(self._learned())
 
+    def _check_online(self) -> None:
+        where, rule = "Trainer.update_every", "must be 0 with {}"
+        online = isinstance(self.rule, OnlineRule)
+        name = f"the rule {self.rule.info.name!r}"
+        hint = "It is credited at the end of a trial."
+        require(online, where, rule.format(name), self.update_every, hint)
+        cast(OnlineRule, self.rule).start(self.network, 1)
+        reward = self.task.kind == "reward"
+        hint = "An action is known at the end of a trial."
+        require(
+            not reward, where, rule.format("a reward task"), self.update_every, hint
+        )
+
     def _learned(self) -> dict[str, np.ndarray]:
         arrays = self.network.params.arrays()
         return {name: arrays[name] for name in self.trainable}
+
+    def _rng(self, stream: int) -> np.random.Generator:
+        """Return the generator of one stream of this iteration."""
+        entropy = [self.seed, stream, self.iteration]
+        return np.random.default_rng(np.random.SeedSequence(entropy))
 
     def step(self) -> StepMetrics:
         """Do one iteration.
@@ -202,36 +250,114 @@ class Trainer:
         Raises
         ------
         InvalidValue
-            If the loss or a gradient stops being finite; weights are left as they were.
+            If the loss or a gradient stops being finite; weights are left as they were
+            at the last update.
         """
-        network = self.network
         batch = self.task.train_batch(self.iteration, self.batch_size, self.seed)
-        record = network.run(batch.x, threads=self.threads)
-        result = self.loss(record.y, batch.target, batch.mask)
+        trial = self._step_within if self.update_every else self._step_at_end
+        result, rate_hz, norm = trial(batch)
+        self.iteration += 1
+        is_class = self.task.kind == "classification"
+        accuracy = result.n_correct / batch.size if is_class else None
+        return StepMetrics(self.iteration, result.value, accuracy, rate_hz, norm)
+
+    def _step_at_end(self, batch: Batch) -> tuple[LossResult, float | None, float]:
+        """Run a whole batch and update once."""
+        network = self.network
+        needs = self.rule.needs(network)
+        record = network.run(batch.x, record=needs, threads=self.threads)
+
+        def loss_of(y: np.ndarray) -> LossResult:
+            rng = self._rng(ACTION_STREAM)
+            return self.loss(y, batch.target, batch.mask, rng=rng)
+
+        result = loss_of(record.y)
         neuron = None
         if self.rate.strength > 0:
             neuron = self.rate.modulator(record, network.dt)
-        params = network.params
-        feedback = self.feedback.weights(params.w_out)
-        signal = LearningSignal(result.error, feedback, neuron)
+        rng = self._rng(NOISE_STREAM)
+        feedback, layers = self.feedback, network.layers
+        signal = LearningSignal(
+            error=result.error,
+            feedback=feedback.weights(network.params.w_out),
+            neuron=neuron,
+            broadcast=feedback.broadcast(result.error, result.projection, rng),
+            direct=feedback.direct(record.output, layers, lambda y: loss_of(y).error),
+            reward=result.reward,
+        )
         estimate = self.rule.gradients(network, record, signal, threads=self.threads)
+        norm = self._update(estimate, result.value, record)
+        return result, mean_rate(record, network.dt), norm
+
+    def _step_within(self, batch: Batch) -> tuple[LossResult, float | None, float]:
+        """Run a batch in pieces of `update_every` steps, with an update after each."""
+        network, threads = self.network, self.threads
+        rule = cast(OnlineRule, self.rule)
+        needs = rule.needs(network)
+        n_steps, n_samples = batch.x.shape[:2]
+        traces = rule.start(network, n_samples)
+        state = None
+        y = np.zeros((n_steps, n_samples, network.n_out), network.dtype)
+        counts = np.zeros((n_samples, network.n_rec))
+        outputs = np.zeros((n_steps, n_samples, network.n_rec), network.dtype)
+        rng = self._rng(NOISE_STREAM)
+        norm = 0.0
+
+        def result_of(readout: np.ndarray) -> LossResult:
+            return self.loss(readout, batch.target, batch.mask)
+
+        for begin in range(0, n_steps, self.update_every):
+            piece = slice(begin, min(begin + self.update_every, n_steps))
+            record = network.run(
+                batch.x[piece], record=needs, state=state, threads=threads
+            )
+            state = record.final
+            y[piece] = record.y
+            outputs[piece] = record.output
+            result = result_of(y)
+            neuron = None
+            if self.rate.strength > 0:
+                counts += record.spike_counts
+                neuron = self.rate.running(counts, piece.stop, n_steps, network.dt)
+            direct = self.feedback.direct(
+                outputs, network.layers, lambda readout: result_of(readout).error
+            )
+            error, projection = result.error[piece], result.projection[piece]
+            signal = LearningSignal(
+                error=error,
+                feedback=self.feedback.weights(network.params.w_out),
+                neuron=neuron,
+                broadcast=self.feedback.broadcast(error, projection, rng),
+                direct=None if direct is None else direct[piece],
+            )
+            estimate = rule.step(network, record, signal, traces, threads=threads)
+            norm = self._update(estimate, result.value, record)
+        rate = None
+        if network.spiking:
+            rate = float(1000.0 * outputs.mean() / network.dt)
+        return result, rate, norm
+
+    def _update(self, estimate: Gradients, loss: float, record: Record) -> float:
+        """Move the weights; return the norm of the gradient."""
+        network = self.network
         learned = self._learned()
         gradients = {name: estimate.arrays()[name] for name in learned}
         self._decay_weights(learned, gradients)
         norm = global_norm(gradients)
-        self._check_finite(result.value, norm)
+        self._check_finite(loss, norm)
         if self.clip_norm > 0:
             clip_gradients(gradients, self.clip_norm)
         scale = self._learning_rate_scale()
-        before = params.w_out.copy()
+        before = network.params.w_out.copy()
         self.optimizer.step(learned, gradients, self.optimizer_state, scale)
         if "w_out" in learned:
-            self.feedback.follow(before, params.w_out, scale)
-        self.iteration += 1
-        n = record.n_samples
-        accuracy = result.n_correct / n if self.task.kind == "classification" else None
-        rate_hz = float(firing_rates(record, network.dt).mean())
-        return StepMetrics(self.iteration, result.value, accuracy, rate_hz, norm)
+            self.feedback.follow(before, network.params.w_out, scale)
+        moves = [term.displacement(network, record) for term in self.terms]
+        for move in moves:
+            for name in learned.keys() & move.keys():
+                learned[name] += move[name]
+        network.constrain()
+        return norm
 
     def _decay_weights(
         self, learned: dict[str, np.ndarray], gradients: dict[str, np.ndarray]

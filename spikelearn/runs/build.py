@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,17 +12,20 @@ from spikelearn import tasks
 from spikelearn.errors import require, unknown_name
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Loss, Regression
+from spikelearn.learning.oja import Oja, PlasticityTerm, WeightDecay
 from spikelearn.learning.optimizers import SGD, Adam, Optimizer
-from spikelearn.learning.rules import RULES
+from spikelearn.learning.reward import ActorCritic
+from spikelearn.learning.rules import RULES, Rule
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
-from spikelearn.network import ALIF, LIF, LeakyReadout, Surrogate
-from spikelearn.network.connectivity import no_self_connections, random_mask
+from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
+from spikelearn.network.cells import Cells
+from spikelearn.network.connectivity import no_self_connections, random_mask, stack
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
 from spikelearn.tasks import Task
 
-__all__ = ["build_loss", "build_network", "build_trainer"]
+__all__ = ["build_loss", "build_network", "build_rule", "build_trainer"]
 
 GIB = 2**30
 
@@ -71,40 +75,17 @@ def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
     where = f"network.n_rec = {section.n_rec}"
     _require_memory(where, _weight_bytes(config, task))
     n = section.n_rec
-    names = ("tau_m", "tau_syn", "v_th", "t_ref")
-    common: dict[str, Any] = {
-        name: np.asarray(getattr(section, name), np.float64) for name in names
-    }
-    common |= {
-        "reset": section.reset,
-        "input_scaling": section.input_scaling,
-        "surrogate": Surrogate(section.surrogate, section.gamma, section.width),
-    }
-    cell: LIF
-    if section.cell == "ALIF":
-        n_adaptive = round(section.adaptive_fraction * n)
-        adaptive = np.arange(n) >= n - n_adaptive
-        beta = np.asarray(section.beta, np.float64)
-        where, rule = "network.beta", f"must be a number or a list of {n}"
-        require(beta.shape in ((), (n,)), where, rule, f"a list of {beta.size}")
-        tau_a = np.asarray(section.tau_a, np.float64)
-        cell = ALIF(**common, tau_a=tau_a, beta=np.where(adaptive, beta, 0.0))
-    else:
-        cell = LIF(**common)
-    streams = np.random.SeedSequence(config.training.seed).spawn(2)
-    mask = no_self_connections(n)
-    if section.density < 1:
-        rng = np.random.default_rng(streams[1])
-        mask &= random_mask(n, n, section.density, rng)
+    streams = np.random.SeedSequence(config.training.seed).spawn(3)
+    structure = _structure(config, task, streams[1:])
     network = RecurrentNetwork(
         task.n_in,
         n,
         task.n_out,
-        cell=cell,
+        cell=_cell(config),
         readout=LeakyReadout(section.tau_out, section.readout_scaling),
         dt=task.dt,
-        mask=mask,
         dtype=section.dtype,
+        **structure,
     )
     rng = np.random.default_rng(streams[0])
     with np.errstate(over="ignore", invalid="ignore"):
@@ -114,6 +95,64 @@ def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
         rule = f"must give weights that are finite in {network.dtype}"
         require(finite, f"network.{gain}", rule, getattr(section, gain))
     return network
+
+
+def _cell(config: RunConfig) -> Cells:
+    """Return the cell specification of a configuration."""
+    section = config.network
+    n = section.n_rec
+
+    def numbers(*names: str) -> dict[str, Any]:
+        return {k: np.asarray(getattr(section, k), np.float64) for k in names}
+
+    common: dict[str, Any] = numbers("tau_m", "tau_syn")
+    common["input_scaling"] = section.input_scaling
+    if section.cell == "rate":
+        return LeakyRate(
+            **common, activation=section.activation, placement=section.placement
+        )
+    common |= numbers("v_th", "t_ref")
+    common["reset"] = section.reset
+    common["surrogate"] = Surrogate(section.surrogate, section.gamma, section.width)
+    if section.cell == "LIF":
+        return LIF(**common)
+    n_adaptive = round(section.adaptive_fraction * n)
+    adaptive = np.arange(n) >= n - n_adaptive
+    beta = np.asarray(section.beta, np.float64)
+    where, rule = "network.beta", f"must be a number or a list of {n}"
+    require(beta.shape in ((), (n,)), where, rule, f"a list of {beta.size}")
+    tau_a = np.asarray(section.tau_a, np.float64)
+    return ALIF(**common, tau_a=tau_a, beta=np.where(adaptive, beta, 0.0))
+
+
+def _structure(
+    config: RunConfig, task: Task, streams: list[np.random.SeedSequence]
+) -> dict[str, Any]:
+    """Return masks, delays, signs and cell types of a configuration."""
+    section = config.network
+    n = section.n_rec
+    given: dict[str, Any] = {"mask": no_self_connections(n)}
+    if section.layers is not None:
+        where, rule = "network.layers", f"must have the sum n_rec = {n}"
+        require(sum(section.layers) == n, where, rule, section.layers)
+        given = stack(task.n_in, section.layers, task.n_out, section.recurrent)
+    if section.density < 1:
+        rng = np.random.default_rng(streams[0])
+        given["mask"] = given["mask"] & random_mask(n, n, section.density, rng)
+    given["delay"] = section.delay
+    if section.longest_delay is not None:
+        low, high = section.delay, section.longest_delay
+        where, rule = "network.longest_delay", f"must be >= delay = {low}"
+        require(high >= low, where, rule, high)
+        rng = np.random.default_rng(streams[1])
+        given["delay"] = rng.integers(low, high, (n, n), endpoint=True)
+    if section.excitatory_fraction is not None:
+        excitatory = np.arange(n) < round(section.excitatory_fraction * n)
+        given["signs"] = np.where(excitatory, 1, -1)
+        given["cell_types"] = np.where(excitatory, 0, 1)
+    if section.cell_types is not None:
+        given["cell_types"] = np.asarray(section.cell_types)
+    return given
 
 
 def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
@@ -133,19 +172,22 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
     _require_memory(where, _training_bytes(config, task))
     network = build_network(config, task)
     learning, optimizer = config.learning, config.optimizer
-    if learning.rule not in RULES:
-        raise unknown_name("rule", learning.rule, RULES)
     feedback = Feedback(
-        learning.feedback, learning.feedback_scale, learning.feedback_decay
+        learning.feedback,
+        learning.feedback_scale,
+        learning.feedback_decay,
+        learning.feedback_noise,
     )
     return Trainer(
         network,
         task,
         build_loss(config, task),
-        RULES[learning.rule](),
+        build_rule(learning.rule, **learning.options),
         _optimizer(config),
         feedback,
         rate=FiringRate(learning.rate_target_hz, learning.rate_strength),
+        terms=_terms(config),
+        update_every=learning.update_every,
         batch_size=config.training.batch_size,
         iterations=config.training.iterations,
         trainable=tuple(learning.trainable),
@@ -157,10 +199,45 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
     )
 
 
+def build_rule(name: str, /, **options: Any) -> Rule:
+    """Return a learning rule by its name.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such rule, or it has no such option.
+    InvalidValue
+        If a value of an option is wrong.
+    """
+    if name not in RULES:
+        raise unknown_name("rule", name, RULES)
+    kind = RULES[name]
+    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of rule {name}", option, known)
+    return kind(**options)
+
+
+def _terms(config: RunConfig) -> tuple[PlasticityTerm, ...]:
+    """Return the plasticity terms beside the rule."""
+    learning = config.learning
+    terms: list[PlasticityTerm] = []
+    if learning.oja_form is not None:
+        strength, norm = learning.oja_strength, learning.oja_row_norm
+        terms.append(Oja(learning.oja_form, strength, norm, learning.oja_max_step))
+    if learning.recurrent_decay > 0:
+        terms.append(WeightDecay(learning.recurrent_decay))
+    return tuple(terms)
+
+
 def build_loss(config: RunConfig, task: Task) -> Loss:
     """Return the loss of a task."""
     if task.kind == "classification":
         return Classification()
+    if task.kind == "reward":
+        learning = config.learning
+        return ActorCritic(learning.gamma, learning.value_weight, learning.entropy)
     return Regression(config.learning.reduction)
 
 

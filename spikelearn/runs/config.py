@@ -53,11 +53,24 @@ class NetworkConfig(_Section):
     """`[network]`: population, connectivity, readout. Times in ms.
 
     Cell parameters are numbers or lists with one number per neuron. The last
-    `adaptive_fraction` of ALIF neurons adapt; the others have beta = 0.
+    `adaptive_fraction` of ALIF neurons adapt; the others have beta = 0. `layers` stacks
+    layers of these sizes (n_rec is their sum), recurrent or feed-forward as `recurrent`
+    says. Delays are in steps; with `longest_delay` they are drawn evenly between the
+    two. The first `excitatory_fraction` of the neurons is excitatory, the rest
+    inhibitory (Dale's law), and these are the cell types unless `cell_types` lists
+    others.
     """
 
-    cell: Literal["LIF", "ALIF"] = "ALIF"
+    cell: Literal["LIF", "ALIF", "rate"] = "ALIF"
     n_rec: int = Field(100, ge=1, le=100_000)
+    layers: list[int] | None = None
+    recurrent: bool | list[bool] = True
+    delay: int = Field(1, ge=1)
+    longest_delay: int | None = Field(None, ge=1)
+    excitatory_fraction: float | None = Field(None, ge=0, le=1)
+    cell_types: list[int] | None = None
+    activation: str = "relu"
+    placement: str = "inside"
     adaptive_fraction: float = Field(1.0, ge=0, le=1)
     tau_m: Numbers = 20.0
     tau_syn: Numbers = 0.0
@@ -80,14 +93,30 @@ class NetworkConfig(_Section):
 
 
 class LearningConfig(_Section):
-    """`[learning]`: rule, learning signal, homeostasis, loss."""
+    """`[learning]`: rule, learning signal, homeostasis, Oja's rule, loss.
+
+    `options` are the parameters of the rule. `update_every` steps within a trial rules
+    that can be credited online update the weights; 0 is at its end. `oja_form` adds
+    Oja's rule to the recurrent weights, `recurrent_decay` its control.
+    """
 
     rule: str = "e-prop"
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    update_every: int = Field(0, ge=0)
     feedback: str = "random"
     feedback_scale: float | None = None
     feedback_decay: float = 1e-3
+    feedback_noise: float = 0.0
     rate_target_hz: float = 10.0
     rate_strength: float = 0.0
+    oja_form: str | None = None
+    oja_strength: float = 1e-3
+    oja_row_norm: float = 1.0
+    oja_max_step: float = 0.5
+    recurrent_decay: float = 0.0
+    gamma: float = 0.99
+    value_weight: float = 0.5
+    entropy: float = 0.0
     reduction: str = "sum"
     trainable: list[str] = Field(default_factory=lambda: list(Params.names))
 
@@ -250,7 +279,13 @@ def _override(values: dict[str, Any], text: str) -> None:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw.strip()
-    values.setdefault(section, {})[name] = value
+    *path, last = name.split(".")
+    target = values.setdefault(section, {})
+    for part in path:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise InvalidValue(f"override {text!r} must name a table before the dot.")
+    target[last] = value
 
 
 def _section_of(name: str) -> str:

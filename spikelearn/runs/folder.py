@@ -56,7 +56,7 @@ class _Scores(BaseModel):
     samples: int = Field(ge=1)
     loss: float
     accuracy: float | None
-    rate_hz: float
+    rate_hz: float | None
 
 
 class _Result(BaseModel):

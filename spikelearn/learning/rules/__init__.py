@@ -1,6 +1,6 @@
 """Learning rules: frozen hyperparameters with `info` and `gradients`."""
 
-from spikelearn.learning.rules.base import Rule, RuleInfo
+from spikelearn.learning.rules.base import OnlineRule, Rule, RuleInfo
 from spikelearn.learning.rules.bptt import BPTT
 from spikelearn.learning.rules.decolle import DECOLLE
 from spikelearn.learning.rules.eprop import EProp
@@ -19,6 +19,7 @@ __all__ = [
     "RULES",
     "EProp",
     "ModProp",
+    "OnlineRule",
     "Rule",
     "RuleInfo",
     "SnAp1",

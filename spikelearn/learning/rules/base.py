@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from spikelearn.errors import InvalidValue
+from spikelearn.kernels.eligibility import Traces
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 
-__all__ = ["Rule", "RuleInfo", "check_cell"]
+__all__ = ["OnlineRule", "Rule", "RuleInfo", "check_cell"]
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,32 @@ class Rule(Protocol):
         """Return the rule's estimate of dE/dw for a recorded batch."""
 
 
+@runtime_checkable
+class OnlineRule(Rule, Protocol):
+    """A learning rule that can be credited while a trial runs."""
+
+    def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:
+        """Return the traces of a trial that has not begun."""
+
+    def step(
+        self,
+        network: RecurrentNetwork,
+        record: Record,
+        signal: LearningSignal,
+        traces: Traces,
+        threads: int = 1,
+    ) -> Gradients:
+        """Return the gradient of the next piece of a trial, and move the traces on."""
+
+
 def check_cell(info: RuleInfo, network: RecurrentNetwork) -> None:
-    """Raise `InvalidValue`, naming rules that would do, for a cell that does not suit.
-    """
+    """Raise `InvalidValue`, naming rules that would do, if the cell does not suit."""
     from spikelearn.learning.rules import RULES
 
     kind = network.cell.kind
     if kind not in info.cells:
         others = [name for name, rule in RULES.items() if kind in rule.info.cells]
         raise InvalidValue(
-            f"rule {info.name!r} must be used with cells {' or '.join(info.cells)}; got "
-            f"{kind}. (Rules for {kind} cells: {', '.join(others)}.)"
+            f"rule {info.name!r} must be used with cells {' or '.join(info.cells)}; "
+            f"got {kind}. (Rules for {kind} cells: {', '.join(others)}.)"
         )

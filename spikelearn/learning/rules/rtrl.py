@@ -99,7 +99,8 @@ class RTRL:
             parts = (psi[:, b], output[:, b], x, sample_v)
             influence = _influence(network, *parts, through_reset=self.reset)
             # The filter of the readout is moved from the signal onto the influence.
-            filtered, r_filtered, one = 0.0, 0.0, 0.0
+            filtered, r_filtered = np.zeros(()), np.zeros(())
+            one = 0.0
             for t, m in enumerate(influence):
                 filtered = kappa * filtered + gain * m
                 broadcast = signals.broadcast[b, t] @ signals.feedback
