@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikelearn.kernels import kernel
-from spikelearn.kernels.adjoint import TINY, _add_input_rows
+from spikelearn.kernels.adjoint import _add_input_rows, _credit_outputs, _flushed
 from spikelearn.kernels.surrogate import pseudo_derivatives
 
 
@@ -50,27 +50,25 @@ class Drive(NamedTuple):
 
 
 @kernel
-def three_factor(
-    cell, weights, events, trajectory, drive, pairing, delay, begin, end, out
-):
+def three_factor(cell, weights, events, trajectory, drive, pairing, begin, end, out):
     """Accumulate the gradient of samples `begin` to `end`.
 
-    `delay` (>= 1) is that of the recurrent synapses in steps. The readout gets its
-    exact gradient, as in `kernels.adjoint`.
+    The readout gets its exact gradient, as in `kernels.adjoint`.
 
     Mutates
     -------
     out : Accumulators
     """
     for b in range(begin, end):
-        _sample(cell, weights, events, trajectory, drive, pairing, delay, b, out)
+        _sample(cell, weights, events, trajectory, drive, pairing, b, out)
 
 
 @kernel
-def _sample(cell, weights, events, trajectory, drive, pairing, delay, b, out):
+def _sample(cell, weights, events, trajectory, drive, pairing, b, out):
     n = cell.alpha_m.size
     n_out = weights.b_out.size
     n_steps = trajectory.distance.shape[1]
+    span = weights.longest_delay
     dtype = cell.alpha_m.dtype
     post = np.zeros(n, dtype)
     trace = np.zeros((n_steps, n), dtype)  # Y
@@ -82,15 +80,12 @@ def _sample(cell, weights, events, trajectory, drive, pairing, delay, b, out):
     ebar = np.zeros(n_out, dtype)
     g = np.zeros(n, dtype)
     signal = np.zeros(n, dtype)  # S
-    later = np.zeros((delay, n), dtype)  # what arrives at steps t + 1 to t + delay
+    later = np.zeros((span, n), dtype)  # rows of the steps t + 1 to t + span
     for t in range(n_steps - 1, -1, -1):
         for k in range(n_out):
             ebar[k] = _flushed(weights.kappa * ebar[k] + drive.error[b, t, k])
             out.b_out[k] += ebar[k]
-        for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-            _credit_spike(
-                weights, events.n_in, trajectory.spike[b, e], ebar, later, t, out
-            )
+        _credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
         _post_factor(cell, trajectory, pairing, b, t, post)
         for i in range(n):
             signal[i] = _flushed(pairing.lambda_e * signal[i] + drive.signal[b, t, i])
@@ -103,15 +98,16 @@ def _sample(cell, weights, events, trajectory, drive, pairing, delay, b, out):
         for i in range(n):
             post[i] = pairing.acausal * signal[i]
         for i in range(n):
-            later[t % delay, i] = g[i] + post[i] * trace[t, i]
-        _add_input_rows(events, b * n_steps + t, later[t % delay], out.w)
+            later[t % span, i] = g[i] + post[i] * trace[t, i]
+        _add_input_rows(events, b * n_steps + t, later[t % span], out.w)
 
 
 @kernel
 def _post_factor(cell, trajectory, pairing, b, t, post):
     """Set the postsynaptic factor of all neurons at step t. Mutates `post`."""
     if pairing.spikes:
-        post[:] = 0
+        for i in range(post.size):
+            post[i] = 0
         for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
             post[trajectory.spike[b, e]] = 1
     else:
@@ -122,20 +118,3 @@ def _post_factor(cell, trajectory, pairing, b, t, post):
             cell.inverse_width,
             post,
         )
-
-
-@kernel
-def _credit_spike(weights, n_in, j, ebar, later, t, out):
-    """Credit the weights that read a spike of neuron j at step t. Mutates `out`."""
-    for k in range(ebar.size):
-        out.w_out[j, k] += weights.out_gain * ebar[k]
-    row = n_in + j
-    slot = t % later.shape[0]  # of step t + delay
-    for i in range(later.shape[1]):
-        out.w[row, i] += later[slot, i]
-
-
-@kernel
-def _flushed(g):
-    """Return g, or 0 where it is too small to matter."""
-    return g if abs(g) >= TINY else g * 0

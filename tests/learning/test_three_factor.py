@@ -5,20 +5,25 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from spikelearn.errors import InvalidValue
-from spikelearn.kernels.adjoint import Accumulators
 from spikelearn.kernels.surrogate import SURROGATES
-from spikelearn.kernels.three_factor import Drive, three_factor
 from spikelearn.learning.rules.eprop import EProp
 from spikelearn.learning.rules.rstdp import RSTDP
 from spikelearn.learning.rules.stllr import STLLR
-from spikelearn.learning.rules.three_factor import pairing
-from spikelearn.network import ALIF, LIF, LeakyReadout, Surrogate
-from tests.helpers import make_input, make_network, relative_error, silent_network
+from spikelearn.learning.signals import LearningSignal
+from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
+from tests.helpers import (
+    copy_spec,
+    make_input,
+    make_network,
+    relative_error,
+    silent_network,
+)
 from tests.reference import spiking
 from tests.reference import three_factor as naive
 
@@ -33,23 +38,11 @@ RULES = {
 CELLS = list(itertools.product(("LIF", "ALIF"), ("subtract", "zero"), SURROGATES))
 
 
-@dataclasses.dataclass(frozen=True)
-class Signal:
-    """The fields of a learning signal that the rules read."""
-
-    error: np.ndarray
-    feedback: np.ndarray
-    neuron: np.ndarray | None = None
-    broadcast: np.ndarray | None = None
-    direct: np.ndarray | None = None
-    reward: np.ndarray | None = None
-
-
 def make_signal(network, x, seed=0):
     """Draw a learning signal with every part that the rules read."""
     rng = np.random.default_rng(seed + 3)
     shape = x.shape[:2]
-    return Signal(
+    return LearningSignal(
         error=rng.standard_normal((*shape, network.n_out)),
         feedback=rng.standard_normal((network.n_rec, network.n_out)),
         neuron=rng.standard_normal((shape[1], network.n_rec)),
@@ -187,7 +180,7 @@ def pair_network(pre_at, post_at, n_steps=40):
     x[pre_at, 0, 0] = x[post_at, 0, 1] = 1
     spikes = network.run(x).spikes[:, 0, 0]
     assert np.flatnonzero(spikes).tolist() == [post_at]
-    signal = Signal(np.zeros((n_steps, 1, 1)), np.zeros((1, 1)))
+    signal = LearningSignal(np.zeros((n_steps, 1, 1)), np.zeros((1, 1)))
     return network, x, signal
 
 
@@ -255,7 +248,7 @@ def test_a_recurrent_spike_counts_when_it_arrives():
     assert np.argwhere(network.run(x).spikes[:, 0]).tolist() == [[5, 0], [6, 1]]
     reward = np.zeros((12, 1))
     reward[6] = 1.0
-    signal = Signal(np.zeros((12, 1, 1)), np.zeros((2, 1)), reward=reward)
+    signal = LearningSignal(np.zeros((12, 1, 1)), np.zeros((2, 1)), reward=reward)
     change = -gradients(RSTDP(), network, x, signal)["w_rec"]
     assert change[1, 0] == 1.0
     assert not change[0].any(), "the other direction has not arrived yet"
@@ -264,47 +257,32 @@ def test_a_recurrent_spike_counts_when_it_arrives():
     assert change[0, 1] == pytest.approx(-1.5 * math.exp(-2 / 20))
 
 
-@pytest.mark.parametrize("delay", [1, 2, 5, 30])
-def test_the_kernel_counts_longer_delays(delay):
-    """The delay is a number of the kernel: the twin lets spikes arrive later."""
-    network, x = make_network(drive=1.5), make_input(n_steps=20, n_samples=2)
-    record, run = network.run(x), spiking.forward(network, x)
-    signal = make_signal(network, x)
-    rule = RSTDP(tau_e=30.0)
-    weights = network.kernel_weights()
-    out = Accumulators(
-        *(np.zeros_like(a) for a in (weights.w, weights.bias, weights.w_out)),
-        np.zeros_like(weights.b_out),
+DELAYS = {
+    "3": 3,
+    "longer than the trial": 30,
+    "per synapse": np.random.default_rng(5).integers(1, 8, (6, 6)),
+}
+
+
+@pytest.mark.parametrize("name", ["s-tllr", "r-stdp"])
+@pytest.mark.parametrize("delay", DELAYS)
+def test_spikes_count_when_they_arrive(delay, name):
+    network = make_network(drive=1.5, delay=DELAYS[delay])
+    x = make_input(n_steps=20, n_samples=2)
+    record, signal = network.run(x), make_signal(network, x)
+    rule, twin = RULES[name]
+    run = SimpleNamespace(
+        z=record.output,
+        distance=record.distance,
+        refractory=np.isneginf(record.distance),
     )
-    modulator = np.repeat(-signal.reward.T[:, :, None], network.n_rec, axis=2)
-    error = np.ascontiguousarray(signal.error.transpose(1, 0, 2))
-    factors = {k: math.exp(-1.0 / v) for k, v in [("pre", 20.0), ("post", 20.0)]}
-    coefficients = pairing(
-        "float64",
-        causal=1.0,
-        acausal=-1.5 * factors["post"],
-        lambda_pre=factors["pre"],
-        lambda_post=factors["post"],
-        lambda_e=math.exp(-1.0 / 30.0),
-        bias=0.0,
-        spikes=True,
-    )
-    three_factor(
-        network.cell_constants,
-        weights,
-        record.events,
-        record.trajectory,
-        Drive(modulator, error),
-        coefficients,
-        delay,
-        0,
-        2,
-        out,
-    )
-    expected = naive.rstdp(rule, network, x, run, signal, delay)["w_rec"]
-    got = out.w[network.n_in :, : network.n_rec].T * network.mask
+    got = gradients(rule, network, x, signal)["w_rec"]
+    expected = twin(rule, network, x, run, signal)["w_rec"]
+    assert run.z.mean() > 0.02
     assert np.abs(got - expected).max() <= 1e-11 * max(np.abs(expected).max(), 1.0)
-    assert bool(np.abs(expected).max() > 1e-2) == (delay < 20)
+    assert bool(np.abs(expected).max() > 1e-2) == (delay != "longer than the trial")
+    early = twin(rule, copy_spec(network, delay=1), x, run, signal)["w_rec"]
+    assert relative_error(got, early) > 1e-2
 
 
 @pytest.mark.parametrize("name", ["s-tllr", "r-stdp"])
@@ -388,7 +366,7 @@ def test_s_tllr_lowers_a_loss(sign):
         record = network.run(x)
         error = (record.y - target) / (40 * 3)
         losses.append(0.5 * np.sum(error * (record.y - target)))
-        signal = Signal(error, sign * network.params.w_out.T)
+        signal = LearningSignal(error, sign * network.params.w_out.T)
         got = STLLR().gradients(network, record, signal)
         network.params.w_in[...] -= 0.1 * got.w_in
         network.params.w_rec[...] -= 0.1 * got.w_rec
@@ -411,7 +389,7 @@ def test_r_stdp_makes_a_rewarded_neuron_fire(sign):
         record = network.run(x)
         rates.append(record.spikes.mean(axis=(0, 1)))
         reward = sign * (record.spikes[:, :, 0] - rates[-1][0])
-        signal = Signal(np.zeros((100, 4, 1)), np.zeros((2, 1)), reward=reward)
+        signal = LearningSignal(np.zeros((100, 4, 1)), np.zeros((2, 1)), reward=reward)
         got = RSTDP(tau_e=10.0).gradients(network, record, signal)
         w_in -= 1e-3 * own * got.w_in
     start, end = np.mean(rates[:5], axis=0), np.mean(rates[-5:], axis=0)
@@ -466,6 +444,14 @@ def test_rewards_that_are_missing_or_of_the_wrong_shape():
 def test_bad_parameters(rule, spec, message):
     with pytest.raises(InvalidValue, match=message):
         rule(**spec)
+
+
+@pytest.mark.parametrize("rule", [STLLR, RSTDP])
+def test_rate_units_have_no_spike_times(rule):
+    network, x = make_network(cell=LeakyRate()), make_input()
+    message = rf"^rule '{rule.info.name}' must be used with cells LIF or ALIF; got rate"
+    with pytest.raises(InvalidValue, match=message):
+        gradients(rule(), network, x, make_signal(network, x))
 
 
 @pytest.mark.parametrize("rule", [STLLR, RSTDP])

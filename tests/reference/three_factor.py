@@ -9,11 +9,22 @@ import numpy as np
 from tests.reference.spiking import constants, pseudo_derivative
 
 
-def _arrivals(x, run, delay=1):
-    """What reaches the synapses, (T, B, n_in + n_rec): inputs, then late spikes."""
-    late = np.zeros_like(run.z)
-    late[delay:] = run.z[:-delay]
-    return np.concatenate([x.astype(float), late], axis=2)
+def _arrivals(network, x, run):
+    """What reaches every synapse, (T, B, n_rec, n_in + n_rec).
+
+    Inputs come at once, spikes after the delay of their synapse.
+    """
+    n, n_in = network.n_rec, network.n_in
+    n_steps, n_samples = x.shape[:2]
+    delays = np.broadcast_to(network.delay, (n, n))
+    arrivals = np.zeros((n_steps, n_samples, n, n_in + n))
+    for t in range(n_steps):
+        arrivals[t, :, :, :n_in] = x[t][:, None, :]
+        for i in range(n):
+            for j in range(n):
+                if t >= delays[i, j]:
+                    arrivals[t, :, i, n_in + j] = run.z[t - delays[i, j], :, j]
+    return arrivals
 
 
 def _readout(network, run, error):
@@ -43,16 +54,16 @@ def _by_name(network, total, bias, readout):
 def stllr(rule, network, x, run, signal):
     """Return S-TLLR gradients by name."""
     c, n = constants(network), network.n_rec
-    arrivals = _arrivals(x, run)
-    n_steps, n_samples, n_pre = arrivals.shape
+    arrivals = _arrivals(network, x, run)
+    n_steps, n_samples, _, n_pre = arrivals.shape
     total, bias = np.zeros((n, n_pre)), np.zeros(n)
     broadcast = signal.error if signal.broadcast is None else signal.broadcast
     for b in range(n_samples):
-        pre, post = [0.0] * n_pre, [0.0] * n
+        pre, post = np.zeros((n, n_pre)), [0.0] * n
         for t in range(n_steps):
-            now = arrivals[t, b]
-            pre = [rule.lambda_pre * pre[j] + now[j] for j in range(n_pre)]
             for i in range(n):
+                now = arrivals[t, b, i]
+                pre[i] = [rule.lambda_pre * pre[i, j] + now[j] for j in range(n_pre)]
                 psi = pseudo_derivative(
                     network.cell.surrogate,
                     c.v_th[i],
@@ -68,7 +79,7 @@ def stllr(rule, network, x, run, signal):
                 if signal.direct is not None:
                     learning += signal.direct[t, b, i]
                 for j in range(n_pre):
-                    pair = rule.alpha_pre * psi * pre[j]
+                    pair = rule.alpha_pre * psi * pre[i, j]
                     pair += rule.alpha_post * post[i] * now[j]
                     total[i, j] += learning * pair
                 bias[i] += learning * psi
@@ -76,11 +87,11 @@ def stllr(rule, network, x, run, signal):
     return _by_name(network, total, bias, _readout(network, run, signal.error))
 
 
-def rstdp(rule, network, x, run, signal, delay=1):
+def rstdp(rule, network, x, run, signal):
     """Return R-STDP gradients by name, from every pair of events."""
     n, dt = network.n_rec, network.dt
-    arrivals = _arrivals(x, run, delay)
-    n_steps, n_samples, n_pre = arrivals.shape
+    arrivals = _arrivals(network, x, run)
+    n_steps, n_samples, _, n_pre = arrivals.shape
     total = np.zeros((n, n_pre))
     fade = math.exp(-dt / rule.tau_e)
     for b in range(n_samples):
@@ -94,14 +105,14 @@ def rstdp(rule, network, x, run, signal, delay=1):
                         tag += (
                             rule.a_plus
                             * run.z[t, b, i]
-                            * arrivals[s, b, j]
+                            * arrivals[s, b, i, j]
                             * math.exp(-lag / rule.tau_plus)
                         )
                         if s < t:
                             tag -= (
                                 rule.a_minus
                                 * run.z[s, b, i]
-                                * arrivals[t, b, j]
+                                * arrivals[t, b, i, j]
                                 * math.exp(-lag / rule.tau_minus)
                             )
                     total[i, j] -= signal.reward[t, b] * tag

@@ -8,14 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
+from spikelearn.kernels.three_factor import Drive
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
-from spikelearn.learning.rules.three_factor import (
-    check_shapes,
-    check_spiking,
-    pairing,
-    spike_timing_gradients,
-)
+from spikelearn.learning.rules.paths import kernel_signal
+from spikelearn.learning.rules.three_factor import SpikeTimingRule, pairing
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.cells import decay_factor
@@ -24,7 +21,7 @@ __all__ = ["RSTDP"]
 
 
 @dataclass(frozen=True)
-class RSTDP:
+class RSTDP(SpikeTimingRule):
     """Reward-modulated STDP for LIF and ALIF cells.
 
         dE/dw_ij = - sum_t reward[t] E_ij[t]
@@ -48,7 +45,9 @@ class RSTDP:
     tau_plus, tau_minus
         Time constants of the pre- and postsynaptic traces, ms.
     tau_e
-        Time constant of the tag, ms. (The defaults are those of Izhikevich 2007.)
+        Time constant of the tag, ms.
+
+    Time constants and the ratio of a_minus to a_plus are those of Izhikevich 2007.
 
     Raises
     ------
@@ -69,6 +68,7 @@ class RSTDP:
 
     info: ClassVar[RuleInfo] = RuleInfo(
         name="r-stdp",
+        title="Reward-modulated spike-timing-dependent plasticity",
         exact=False,
         local=True,
         online=True,
@@ -104,16 +104,18 @@ class RSTDP:
         InvalidValue
             If cells do not spike, there is no reward, or it has the wrong shape.
         """
-        check_spiking(self.info.name, network)
+        self.check(network)
         reward = signal.reward
         if reward is None:
             raise InvalidValue(
                 f"LearningSignal.reward must be given for rule {self.info.name!r}; got "
-                "None. (It comes from a loss with reward, as of a task of that kind.)"
+                "None. (It comes from the loss of a reward task.)"
             )
-        check_shapes(reward=(reward, (record.n_steps, record.n_samples)))
-        shape = (record.n_steps, record.n_samples, network.n_rec)
-        modulator = np.broadcast_to(-reward[:, :, None], shape)
+        shape = (record.n_steps, record.n_samples)
+        rule = f"must have shape {shape}"
+        require(reward.shape == shape, "LearningSignal.reward", rule, reward.shape)
+        signals = kernel_signal(network, record, signal)
+        modulator = np.repeat(-reward.T[:, :, None], network.n_rec, axis=2)
         factors = {
             name: float(decay_factor(getattr(self, f"tau_{name}"), network.dt))
             for name in ("plus", "minus", "e")
@@ -128,6 +130,5 @@ class RSTDP:
             bias=0.0,
             spikes=True,
         )
-        return spike_timing_gradients(
-            network, record, modulator, signal.error, coefficients, threads
-        )
+        drive = Drive(modulator.astype(network.dtype), signals.error)
+        return self._sweep(network, record, drive, coefficients, threads)

@@ -8,14 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from spikelearn.errors import require
+from spikelearn.kernels.three_factor import Drive
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
-from spikelearn.learning.rules.three_factor import (
-    check_shapes,
-    check_spiking,
-    pairing,
-    spike_timing_gradients,
-)
+from spikelearn.learning.rules.paths import kernel_signal
+from spikelearn.learning.rules.three_factor import SpikeTimingRule, pairing
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 
@@ -23,7 +20,7 @@ __all__ = ["STLLR"]
 
 
 @dataclass(frozen=True)
-class STLLR:
+class STLLR(SpikeTimingRule):
     """S-TLLR, STDP-inspired temporal local learning, for LIF and ALIF cells.
 
         dE/dw_ij = sum_t L_i[t] (alpha_pre psi_i[t] X_j[t] + alpha_post Y_i[t] x_j[t])
@@ -66,6 +63,7 @@ class STLLR:
 
     info: ClassVar[RuleInfo] = RuleInfo(
         name="s-tllr",
+        title="STDP-inspired temporal local learning rule",
         exact=False,
         local=True,
         online=True,
@@ -98,8 +96,12 @@ class STLLR:
         InvalidValue
             If cells do not spike, or a part of the signal has the wrong shape.
         """
-        check_spiking(self.info.name, network)
-        learning_signal = _unfiltered(network, record, signal)
+        self.check(network)
+        signals = kernel_signal(network, record, signal)
+        learning_signal = signals.broadcast @ signals.feedback
+        learning_signal += signals.neuron[:, None]
+        if signal.direct is not None:
+            learning_signal += signals.direct
         coefficients = pairing(
             network.dtype,
             causal=self.alpha_pre,
@@ -110,28 +112,5 @@ class STLLR:
             bias=1.0,
             spikes=False,
         )
-        return spike_timing_gradients(
-            network, record, learning_signal, signal.error, coefficients, threads
-        )
-
-
-def _unfiltered(
-    network: RecurrentNetwork, record: Record, signal: LearningSignal
-) -> np.ndarray:
-    """Return L (T, B, n_rec)."""
-    steps = record.n_steps, record.n_samples
-    n_rec, n_out = network.n_rec, network.n_out
-    broadcast = signal.error if signal.broadcast is None else signal.broadcast
-    check_shapes(
-        broadcast=(broadcast, (*steps, n_out)),
-        feedback=(signal.feedback, (n_rec, n_out)),
-    )
-    dtype = network.dtype
-    total = broadcast.astype(dtype) @ signal.feedback.astype(dtype).T
-    if signal.neuron is not None:
-        check_shapes(neuron=(signal.neuron, (steps[1], n_rec)))
-        total += signal.neuron.astype(dtype)
-    if signal.direct is not None:
-        check_shapes(direct=(signal.direct, (*steps, n_rec)))
-        total += signal.direct.astype(dtype)
-    return total
+        drive = Drive(learning_signal, signals.error)
+        return self._sweep(network, record, drive, coefficients, threads)
