@@ -200,12 +200,13 @@ def _activity(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return r and the trace at the presynaptic side, both (T, B, n_rec) float64."""
     cell, dt = network.cell, network.dt
+    rate = cell.kind == "rate"
     output = record.output.astype(np.float64)
     trace = _low_pass(output, decay_factor(cell.tau_syn, dt))
-    if cell.kind == "rate" and cell.placement == "outside":
+    if rate and getattr(cell, "placement", "inside") == "outside":
         return output, trace
     trace = _low_pass(trace, decay_factor(cell.tau_m, dt))
-    return (output if cell.kind == "rate" else trace), trace
+    return (output if rate else trace), trace
 
 
 def _low_pass(x: np.ndarray, decay: np.ndarray) -> np.ndarray:

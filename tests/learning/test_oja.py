@@ -10,7 +10,8 @@ import pytest
 
 from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.learning.oja import FORMS, PLASTICITY_TERMS, Oja, WeightDecay
-from tests.helpers import relative_error
+from spikelearn.network import LIF, LeakyRate
+from tests.helpers import make_input, make_network, relative_error
 
 CELLS = {
     "inside": {"kind": "rate", "placement": "inside"},
@@ -292,3 +293,23 @@ def test_bad_parameters(spec, message):
 def test_unknown_form():
     with pytest.raises(UnknownName, match=r"^unknown form of Oja 'neurons'. Did you"):
         Oja("neurons")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("delay", [1, np.random.default_rng(3).integers(1, 4, (6, 6))])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        LIF(tau_m=5.0, tau_syn=2.0),
+        LeakyRate(tau_m=5.0),
+        LeakyRate(tau_m=5.0, tau_syn=2.0, placement="outside"),
+    ],
+)
+def test_networks_that_have_run(cell, delay, form):
+    network = make_network(cell=cell, delay=delay, drive=1.5)
+    record = network.run(make_input(n_steps=20))
+    term = Oja(form, strength=1.0)
+    got = term.displacement(network, record)["w_rec"]
+    expected = naive(term, network, record)
+    assert np.abs(expected).max() > 1e-3
+    assert relative_error(got, expected) < 1e-10

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from spikelearn.errors import InvalidValue
+from spikelearn.learning.optimizers import Adam
 from spikelearn.learning.reward import ActorCritic
+from spikelearn.learning.rules import EProp
+from spikelearn.learning.signals import LearningSignal
+from spikelearn.network import LIF
+from tests.helpers import make_network
 
 T, B, K = 7, 3, 4  # steps, trials, actions
 
@@ -306,6 +311,31 @@ def test_entropy_keeps_the_policy_open():
     tables = [learn(ActorCritic(0.9, entropy=e), rewards)[0] for e in (0.0, 1.0)]
     spread = [np.ptp(table[1:, :-1].mean(axis=0)) for table in tables]
     assert spread[1] < 0.5 * spread[0]
+
+
+@pytest.mark.parametrize("informative", [True, False])
+def test_a_network_learns_which_cue_asks_for_which_action(informative):
+    """By e-prop, from reward alone; rewards that ignore the cue teach nothing."""
+    rng = np.random.default_rng(0)
+    network = make_network(n_in=20, n_rec=20, n_out=3, cell=LIF(tau_m=10.0), drive=1.5)
+    mask = np.zeros(40, np.float32)
+    mask[30:] = 1.0
+    optimizer, params = Adam(lr=0.01), network.params.arrays()
+    state, history = optimizer.init(params), []
+    for _ in range(100):
+        cue = rng.integers(0, 2, 16)
+        active = np.repeat(np.stack([cue == 0, cue == 1], axis=1), 10, axis=1)
+        x = ((rng.random((40, 16, 20)) < 0.1) & active).astype(np.uint8)
+        right = cue if informative else rng.integers(0, 2, 16)
+        record = network.run(x)
+        result = ActorCritic()(record.y, np.eye(2)[right], mask, rng)
+        history.append(result.n_correct / 16)
+        signal = LearningSignal(result.error, network.params.w_out.T)
+        gradient = EProp().gradients(network, record, signal).arrays()
+        optimizer.step(params, gradient, state)
+    assert np.mean(history[:10]) < 0.65
+    late = np.mean(history[-20:])
+    assert late > 0.85 if informative else 0.4 < late < 0.6
 
 
 @pytest.mark.parametrize(
