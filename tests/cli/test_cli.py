@@ -74,7 +74,7 @@ def test_help_shows_an_example(verb):
 
 def test_lists_answer_programs():
     assert len(answer("tasks")["tasks"]) == 4
-    assert {cell["name"] for cell in answer("cells")["cells"]} == {"LIF", "ALIF"}
+    assert {c["name"] for c in answer("cells")["cells"]} == {"LIF", "ALIF", "rate"}
     assert answer("rules")["rules"][0]["reference"].startswith("Bellec")
     assert "loihi1" in answer("chips")
     assert answer("doctor")["ok"] is True

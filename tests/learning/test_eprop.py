@@ -11,7 +11,7 @@ from spikelearn.errors import InvalidValue
 from spikelearn.learning.losses import Classification, Regression
 from spikelearn.learning.rules import RULES, EProp
 from spikelearn.learning.signals import LearningSignal
-from spikelearn.network import ALIF, LIF, LeakyReadout
+from spikelearn.network import ALIF, CELLS, LIF, LeakyReadout
 from tests.helpers import (
     copy_spec,
     eprop_gradients,
@@ -232,6 +232,6 @@ def test_rules_describe_themselves():
     for name, rule in RULES.items():
         assert rule.info.name == name
         assert rule.info.reference
-        assert set(rule.info.cells) <= {"LIF", "ALIF"}
+        assert set(rule.info.cells) <= set(CELLS)
     assert RULES["e-prop"] is EProp
     assert not EProp.info.exact

@@ -97,7 +97,7 @@ def test_without_decay_the_difference_stays():
 def test_an_unknown_kind_suggests_the_closest():
     with pytest.raises(UnknownName, match=r"'symetric'.*Did you mean 'symmetric'\?"):
         Feedback("symetric")
-    assert set(FEEDBACKS) == {"symmetric", "random", "adaptive"}
+    assert {"symmetric", "random", "adaptive"} <= set(FEEDBACKS)
 
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan])
