@@ -7,18 +7,31 @@ import os
 
 import pytest
 
+from tests.oracles_nest.interpreter import find_python
+
+MARKERS = (
+    "lava: needs lava-nc; skipped without it unless SPIKELEARN_REQUIRE_LAVA is set",
+    "nest: runs NEST in an environment of its own (make nest); skipped without it "
+    "unless SPIKELEARN_REQUIRE_NEST is set",
+    "golden: compares with numbers that another simulator gave",
+)
+
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers",
-        "lava: needs lava-nc; skipped without it unless SPIKELEARN_REQUIRE_LAVA is set",
-    )
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("lava") or os.environ.get("SPIKELEARN_REQUIRE_LAVA"):
+    skip_unless("lava", items, lambda: importlib.util.find_spec("lava"), "lava-nc")
+    skip_unless("nest", items, find_python, "NEST")
+
+
+def skip_unless(marker, items, find, package):
+    """Skip the marked tests when what they need is neither found nor required."""
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    if not marked or os.environ.get(f"SPIKELEARN_REQUIRE_{marker.upper()}") or find():
         return
-    skip = pytest.mark.skip(reason="lava-nc is not installed")
-    for item in items:
-        if item.get_closest_marker("lava"):
-            item.add_marker(skip)
+    skip = pytest.mark.skip(reason=f"{package} is not installed")
+    for item in marked:
+        item.add_marker(skip)
