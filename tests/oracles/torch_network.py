@@ -27,6 +27,7 @@ import numpy as np
 from tests.oracles.optional import oracle
 
 torch = oracle("torch")
+torch.set_num_threads(1)  # the networks are tiny
 
 NAMES = ("w_in", "w_rec", "w_out", "b_out", "bias")
 
