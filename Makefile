@@ -10,6 +10,8 @@ PIP_OPTIONS := --quiet --disable-pip-version-check --no-warn-conflicts \
 PIP_INSTALL := $(BIN)/python -m pip install $(PIP_OPTIONS)
 comma := ,
 DEMO_EXTRAS := lava,data,plot
+# Packages that the tests compare with; torch is large: ORACLES= leaves them out.
+ORACLES ?= norse,neurogym
 CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	"spikelearn needs Python 3.11 or newer; %s is Python %d.%d." \
 	% (sys.executable$(comma) *sys.version_info[:2]) \
@@ -24,13 +26,19 @@ help:
 	@echo "make nest    NEST in an environment of its own, then the tests against it"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
-	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV)"
+	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV),"
+	@echo "ORACLES=$(ORACLES) (extras that tests compare with; may be empty)"
 
 demo: $(VENV)/.stamp-demo
 	@$(BIN)/spikelearn quickstart --out runs/quickstart
 
-# Lava is part of the tests here: without it they fail instead of being skipped.
+# What is installed here has to be found: its tests fail instead of being skipped.
 test: export SPIKELEARN_REQUIRE_LAVA := 1
+ifneq ($(ORACLES),)
+test: export SPIKELEARN_REQUIRE_TORCH := 1
+test: export SPIKELEARN_REQUIRE_NORSE := 1
+test: export SPIKELEARN_REQUIRE_NEUROGYM := 1
+endif
 test: check
 	@echo "pytest"
 	@$(BIN)/python -m pytest
@@ -75,7 +83,8 @@ $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-demo
 	@echo "Installing the tools for the tests"
-	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),dev]'
+	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),dev$(addprefix $(comma),$(ORACLES))]'
+	@$(if $(findstring neurogym,$(ORACLES)),$(PIP_INSTALL) --no-deps neurogym)
 	@touch $@
 
 $(NEST_VENV)/.stamp-nest: constraints.txt | $(VENV)/.stamp-venv
