@@ -334,8 +334,7 @@ class _Trial:
     def error_to_definition(
         self, rule: Rule, signal: LearningSignal, samples: int
     ) -> tuple[float | None, str]:
-        """Return the largest relative error on the first samples, or why there is none.
-        """
+        """Return the largest relative error on the first samples, or why there is none."""
         network, x = self.network, self.batch.x[:, :samples]
         if not samples:
             return None, "not asked for"
@@ -366,14 +365,15 @@ def _first(array: np.ndarray | None, samples: int) -> np.ndarray | None:
 def _at_step(signal: LearningSignal, step: int) -> LearningSignal:
     """Return the signal with the errors of one step alone."""
 
-    def alone(array: np.ndarray | None) -> np.ndarray | None:
-        if array is None:
-            return None
+    def alone(array: np.ndarray) -> np.ndarray:
         kept = np.zeros_like(array)
         kept[step] = array[step]
         return kept
 
-    parts = {name: alone(getattr(signal, name)) for name in ("broadcast", "direct")}
-    error = np.zeros_like(signal.error)
-    error[step] = signal.error[step]
-    return dataclasses.replace(signal, error=error, **parts)
+    broadcast, direct = signal.broadcast, signal.direct
+    return dataclasses.replace(
+        signal,
+        error=alone(signal.error),
+        broadcast=None if broadcast is None else alone(broadcast),
+        direct=None if direct is None else alone(direct),
+    )
