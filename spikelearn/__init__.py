@@ -6,6 +6,7 @@ The companion package `hardware` turns trained networks into integers.
 
 from importlib.metadata import version
 
+from spikelearn.citations import cite
 from spikelearn.errors import SpikelearnError
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.homeostasis import FiringRate
@@ -96,6 +97,7 @@ __all__ = [
     "Task",
     "Trainer",
     "WeightDecay",
+    "cite",
     "evaluate",
     "load_run",
     "make_task",
