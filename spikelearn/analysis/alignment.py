@@ -28,6 +28,7 @@ from spikelearn.tasks import Batch
 
 __all__ = [
     "FEEDBACK_CHOICES",
+    "RECURRENT_SIDE",
     "Agreement",
     "Alignment",
     "LagAgreement",
@@ -73,14 +74,15 @@ class Alignment(Agreement):
     Attributes
     ----------
     cosine, rho
-        Over w_in, w_rec and bias together, where rules differ; the readout's own
-        gradient is exact in all of them.
+        Over the parameters `over` together.
     rule, cell
         Name of the rule, kind of the cell.
     options
         Parameters of the rule.
     feedback
         What carried the error: a name of `FEEDBACKS`.
+    over
+        Names of the parameters that cosine and rho are over.
     parameters
         By name: w_in, w_rec, w_out, bias.
     lags
@@ -98,6 +100,7 @@ class Alignment(Agreement):
     cell: str
     options: dict[str, Any]
     feedback: str
+    over: tuple[str, ...]
     parameters: dict[str, Agreement]
     lags: tuple[LagAgreement, ...]
     error_to_definition: float | None
@@ -138,6 +141,7 @@ def align(
     *,
     feedback: str = "symmetric",
     truth: Rule | None = None,
+    over: Sequence[str] = RECURRENT_SIDE,
     error_steps: int = 4,
     definition_samples: int = 2,
     seed: int = 0,
@@ -157,6 +161,9 @@ def align(
         What counts as the true gradient, with symmetric feedback: BPTT() unless given.
         For spiking cells that is the gradient with the pseudo-derivative, which by
         BPTT's default stops at the reset; BPTT(reset=True) follows it.
+    over
+        Parameters of the overall cosine and rho. Rules differ in w_in, w_rec and bias;
+        the gradient of the readout is exact in all of them.
     error_steps
         Steps of the learning window whose error is followed back for the lags, spread
         evenly and with the last one; their inner products are added up.
@@ -179,6 +186,8 @@ def align(
     """
     if feedback not in FEEDBACK_CHOICES:
         raise unknown_name("feedback of align", feedback, FEEDBACK_CHOICES)
+    known = bool(over) and set(over) <= set(PARAMETERS)
+    require(known, "align.over", f"must be names from {PARAMETERS}", tuple(over))
     require(error_steps >= 1, "align.error_steps", "must be >= 1", error_steps)
     true_rule = BPTT() if truth is None else truth
     needs = {name for rule in (true_rule, *rules) for name in rule.needs(network)}
@@ -197,13 +206,14 @@ def align(
         my_lags = trial.lag_gradients(rule, signal, steps, bins)
         by_lag = zip(bins, my_lags, true_lags, strict=False)  # empty without credit
         error, note = trial.error_to_definition(rule, signal, definition_samples)
-        together = (_joined(arrays, RECURRENT_SIDE) for arrays in (mine, true))
+        together = (_joined(arrays, over) for arrays in (mine, true))
         alignment = Alignment(
             *_measures(*together),
             rule=rule.info.name,
             cell=network.cell.kind,
             options=dict(vars(rule)),
             feedback=kind,
+            over=tuple(over),
             parameters={k: Agreement(*_measures(mine[k], true[k])) for k in PARAMETERS},
             lags=tuple(LagAgreement(*_measures(a, b), *bin) for bin, a, b in by_lag),
             error_to_definition=error,
@@ -334,7 +344,7 @@ class _Trial:
     def error_to_definition(
         self, rule: Rule, signal: LearningSignal, samples: int
     ) -> tuple[float | None, str]:
-        """Return the largest relative error on the first samples, or why there is none."""
+        """Return the largest relative error on the first samples, or why not."""
         network, x = self.network, self.batch.x[:, :samples]
         if not samples:
             return None, "not asked for"

@@ -34,8 +34,9 @@ from spikelearn.network.cells import decay_factor
 
 __all__ = ["define", "obstacle"]
 
-# Synapses times time steps of one sample: some ten seconds.
+# Numbers to be computed for one sample: some ten seconds.
 MOST_WORK = 3e8
+MOST_FILTER_WORK = 5e10
 
 
 class _Trial(NamedTuple):
@@ -82,6 +83,8 @@ def obstacle(rule: Rule, network: RecurrentNetwork, n_steps: int) -> str | None:
             f"{network.n_rec} neurons, {network.n_in} inputs and {n_steps} steps are "
             "too much for a trace at every synapse"
         )
+    if isinstance(rule, ModProp) and (network.n_rec * n_steps) ** 2 > MOST_FILTER_WORK:
+        return f"{n_steps} steps are too many for a filter over all lags"
     return None
 
 

@@ -8,7 +8,14 @@ from types import FrameType
 
 import typer
 
-from spikelearn.cli import deployment, information, quickstart, reporting, training
+from spikelearn.cli import (
+    deployment,
+    gradcheck,
+    information,
+    quickstart,
+    reporting,
+    training,
+)
 from spikelearn.errors import SpikelearnError
 
 __all__ = ["app", "main"]
@@ -22,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (quickstart, information, training, deployment, reporting):
+for group in (quickstart, information, gradcheck, training, deployment, reporting):
     group.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`doctor`, `tasks`, `cells`, `rules`, `chips`: what there is, and whether it works."""
+"""What there is, and whether it works: doctor, tasks, cells, rules, cite, chips."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import typer
 
 from hardware import chips as hardware_chips
 from hardware.lava_processes._lava import is_installed
+from spikelearn import citations
 from spikelearn.cli._common import JsonOption, console, print_json, print_table
 from spikelearn.errors import MissingDependency
 from spikelearn.kernels import cache_root
+from spikelearn.learning.oja import PLASTICITY_TERMS
 from spikelearn.learning.rules import RULES, EProp
 from spikelearn.learning.signals import FEEDBACKS, LearningSignal
 from spikelearn.network import CELLS, RecurrentNetwork
@@ -97,14 +99,38 @@ def cells(as_json: JsonOption = False) -> None:
 
 
 def rules(as_json: JsonOption = False) -> None:
-    """List the learning rules and learning signals."""
+    """List the learning rules, learning signals and plasticity terms."""
     infos = [dataclasses.asdict(rule.info) for rule in RULES.values()]
+    terms = [dataclasses.asdict(term.info) for term in PLASTICITY_TERMS.values()]
     if as_json:
-        print_json({"rules": infos, "feedback": FEEDBACKS})
+        print_json({"rules": infos, "feedback": FEEDBACKS, "terms": terms})
         return
+    rows = []
     for info in infos:
-        print_table(info["name"], ("property", "value"), list(info.items()))
+        traits = ", ".join(t for t in ("exact", "local", "online") if info[t])
+        cells = ", ".join(info["cells"])
+        rows.append([info["name"], traits, cells, info["kept"], info["dropped"]])
+    columns = ("rule", "is", "cells", "kept", "dropped")
+    print_table("Learning rules", columns, rows)
+    sources = [[info["name"], info["title"], info["reference"]] for info in infos]
+    print_table("References", ("rule", "title", "reference"), sources)
     print_table("Learning signals", ("feedback", "what B is"), list(FEEDBACKS.items()))
+    heads = ("term", "a synapse knows", "a neuron", "the network", "source")
+    print_table("Plasticity terms", heads, [list(term.values()) for term in terms])
+    console.print("BibTeX: spikelearn cite NAME ...; measured: spikelearn gradcheck")
+
+
+def cite(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME ...]",
+            help="Rules, plasticity terms and tasks; spikelearn itself without one.",
+        ),
+    ] = None,
+) -> None:
+    """Print BibTeX entries for what was used."""
+    print(citations.cite(*(names or [])), end="")
 
 
 def chips(
@@ -195,4 +221,5 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: spikelearn tasks")(tasks)
     app.command(epilog="Example: spikelearn cells")(cells)
     app.command(epilog="Example: spikelearn rules --json")(rules)
+    app.command(epilog="Example: spikelearn cite mdgl oja")(cite)
     app.command(epilog="Example: spikelearn chips loihi1")(chips)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,25 +19,21 @@ from spikelearn.cli._common import (
     print_json,
     training_progress,
 )
-from spikelearn.errors import InvalidValue
+from spikelearn.cli._configuration import (
+    SeedOption,
+    TaskOption,
+    ValuesArgument,
+    configuration,
+)
 from spikelearn.learning.trainer import Evaluation
 
 __all__ = ["register"]
 
 
 def train(
-    values: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CONFIG.toml] [KEY=VALUE ...]",
-            help="A configuration file, and overrides such as optimizer.lr=0.01. "
-            "Every key with its value is written to config.toml in the run folder.",
-        ),
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="A task of `spikelearn tasks`.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="training.seed")] = None,
+    values: ValuesArgument = None,
+    task: TaskOption = None,
+    seed: SeedOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="New run folder.", show_default="runs/TASK-seedN"),
@@ -46,36 +42,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a network; everything about the run goes into one folder."""
-    config = _configuration(values or [], task, seed)
+    config = configuration("train", values or [], task, seed)
     if out is None:
         out = Path("runs") / f"{config.task.name}-seed{config.training.seed}"
     with training_progress(config.training.iterations) as progress:
         run = runs.train(config, out, threads=threads, progress=progress)
     _print_result(run, as_json)
-
-
-def _configuration(
-    values: list[str], task: str | None, seed: int | None
-) -> runs.RunConfig:
-    """Merge a file, overrides and options."""
-    files = [value for value in values if "=" not in value]
-    overrides = [value for value in values if "=" in value]
-    if len(files) > 1:
-        raise InvalidValue(
-            f"train takes one configuration file; got {files}. (Overrides have the "
-            "form key=value, without spaces.)"
-        )
-    content: dict[str, Any] = runs.load_config(files[0]) if files else {}
-    if not files and task is None and not any(v.startswith("task.") for v in overrides):
-        raise InvalidValue(
-            "train must be given a CONFIG.toml or --task; got neither. "
-            "(See: spikelearn tasks.)"
-        )
-    if task is not None:
-        overrides.insert(0, f"task.name={task!r}")
-    if seed is not None:
-        overrides.append(f"training.seed={seed}")
-    return runs.resolve_config(content, overrides)
 
 
 def resume(

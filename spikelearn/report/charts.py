@@ -25,6 +25,7 @@ __all__ = [
     "mask_windows",
     "matplotlib_module",
     "render",
+    "render_png",
 ]
 
 # Okabe and Ito's palette on white. The page gives every one of these a name and, on a
@@ -120,15 +121,35 @@ def render(
     MissingDependency
         Without Matplotlib.
     """
+    absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    options = {"format": "svg", "dpi": 220, "transparent": True, "metadata": absent}
+    return _tidy(_drawn(name, size, draw, **options).decode(), alt)
+
+
+def render_png(
+    name: str, size: tuple[float, float], draw: Callable[[Any], None]
+) -> bytes:
+    """Draw on a new figure of `size` inches and return it as a PNG file.
+
+    Raises
+    ------
+    MissingDependency
+        Without Matplotlib.
+    """
+    return _drawn(name, size, draw, format="png", dpi=160, facecolor="#ffffff")
+
+
+def _drawn(
+    name: str, size: tuple[float, float], draw: Callable[[Any], None], **options: Any
+) -> bytes:
     matplotlib = matplotlib_module("matplotlib")
     figures = matplotlib_module("matplotlib.figure")
-    absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    buffer = io.StringIO()
+    buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         figure = figures.Figure(figsize=size, layout="constrained")
         draw(figure)
-        figure.savefig(buffer, format="svg", dpi=220, transparent=True, metadata=absent)
-    return _tidy(buffer.getvalue(), alt)
+        figure.savefig(buffer, **options)
+    return buffer.getvalue()
 
 
 def _tidy(svg: str, alt: str) -> str:
