@@ -249,13 +249,15 @@ def _joined(arrays: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
 
 
 def _measures(mine: np.ndarray, true: np.ndarray) -> tuple[float | None, float | None]:
-    """Return cosine and rho; None where they have no value."""
+    """Return cosine and rho; None where they have no finite value."""
     a, b = (array.astype(np.float64).ravel() for array in (mine, true))
-    inner, size, true_size = float(a @ b), np.linalg.norm(a), np.linalg.norm(b)
-    if true_size == 0:
+    size, true_size = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if not (np.isfinite(size) and np.isfinite(true_size)) or true_size == 0:
         return None, None
-    rho = float(inner / true_size / true_size)
-    return (float(inner / size / true_size) if size > 0 else None), rho
+    if size == 0:
+        return None, 0.0
+    cosine = float((a / size) @ (b / true_size))
+    return cosine, cosine * (size / true_size)
 
 
 class _Trial:
@@ -365,6 +367,8 @@ class _Trial:
         for name, expected in defined.items():
             scale = np.abs(expected).max() or 1.0
             errors.append(float(np.abs(mine[name] - expected).max() / scale))
+        if not np.isfinite(errors).all():
+            return None, "the gradient is not finite"
         return max(errors), ""
 
 

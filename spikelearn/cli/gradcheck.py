@@ -32,10 +32,10 @@ from spikelearn.cli._configuration import (
     ValuesArgument,
 )
 from spikelearn.errors import InvalidValue
-from spikelearn.files import ensure_folder, write_json
+from spikelearn.files import write_json
 from spikelearn.learning.rules import BPTT, RULES, Rule
 from spikelearn.network import CELLS, RecurrentNetwork
-from spikelearn.report.alignment_map import lag_label, write_alignment_map
+from spikelearn.report.alignment_map import check_figure, lag_label, write_alignment_map
 from spikelearn.runs import RunConfig, resolve_config
 from spikelearn.runs.build import (
     build_loss,
@@ -133,6 +133,10 @@ def gradcheck(
     of 1 to 3 steps on a short evidence-accumulation, for LIF, ALIF and rate cells;
     KEY=VALUE changes it.
     """
+    figure = None
+    if out is not None:
+        figure = out if out.suffix else out / "alignment.svg"
+        check_figure(figure)
     given = Given.read("gradcheck", values or [], task, seed)
     configs = _configurations(given)
     several = len(configs) > 1
@@ -165,10 +169,12 @@ def gradcheck(
         raise InvalidValue(skipped[0])
     for reason in dict.fromkeys(skipped):
         print(f"left out: {reason}", file=sys.stderr)
-    if out is not None:
-        _write(out, groups)
+    if figure is not None:
+        write_alignment_map(figure, groups)
+    if out is not None and figure != out:
+        write_json(out / "alignment.json", _rows(groups))
     if as_json:
-        print_json([alignment.to_dict() for group in groups for alignment in group])
+        print_json(_rows(groups))
     else:
         _print(groups, out)
 
@@ -230,15 +236,8 @@ def _value(raw: str) -> Any:
         return raw
 
 
-def _write(out: Path, groups: Sequence[Sequence[Alignment]]) -> None:
-    if out.suffix:
-        ensure_folder(out.parent)
-        write_alignment_map(out, groups)
-        return
-    ensure_folder(out)
-    rows = [alignment.to_dict() for group in groups for alignment in group]
-    write_json(out / "alignment.json", rows)
-    write_alignment_map(out / "alignment.svg", groups)
+def _rows(groups: Sequence[Sequence[Alignment]]) -> list[dict[str, Any]]:
+    return [alignment.to_dict() for group in groups for alignment in group]
 
 
 def _print(groups: Sequence[Sequence[Alignment]], out: Path | None) -> None:

@@ -21,7 +21,9 @@ VERBS = (
     "tasks",
     "cells",
     "rules",
+    "cite",
     "chips",
+    "gradcheck",
     "train",
     "resume",
     "evaluate",
@@ -80,7 +82,11 @@ def test_lists_answer_programs():
     assert tasks["dms"]["input"] == tasks["neurogym"]["input"] == "real values"
     assert tasks["dms"]["n_steps"] == 8
     assert {c["name"] for c in answer("cells")["cells"]} == {"LIF", "ALIF", "rate"}
-    assert answer("rules")["rules"][0]["reference"].startswith("Bellec")
+    lists = answer("rules")
+    references = {rule["name"]: rule["reference"] for rule in lists["rules"]}
+    assert references["e-prop"].startswith("Bellec") and len(references) == 10
+    assert "local" in lists["feedback"]
+    assert [term["name"] for term in lists["terms"]] == ["oja", "weight-decay"]
     assert "loihi1" in answer("chips")
     assert answer("doctor")["ok"] is True
 
@@ -90,6 +96,18 @@ def test_lists_are_readable():
         outcome = spikelearn(verb)
         assert outcome.returncode == 0
         assert len(outcome.stdout) > 200
+
+
+def test_the_table_of_rules_names_rules_signals_and_terms():
+    text = spikelearn("rules", COLUMNS="200").stdout
+    for word in ("modprop", "arXiv:2206.01338", "weight-decay", "adaptive", "kept"):
+        assert word in text
+
+
+def test_cite_prints_bibtex():
+    assert spikelearn("cite").stdout.startswith("@software{spikelearn,")
+    text = spikelearn("cite", "mdgl", "oja").stdout
+    assert text.count("\n@") == 3 and "10.1073/pnas.2111821118" in text
 
 
 def test_train_reads_a_file_and_overrides(tmp_path):
@@ -167,6 +185,7 @@ def test_report_is_written(exported):
         (("evaluate", "absent"), "must hold a config.toml"),
         (("verify", "absent"), "no network in it"),
         (("chips", "loihi9"), "unknown chip"),
+        (("cite", "mdlg"), "Did you mean 'mdgl'?"),
     ],
 )
 def test_mistakes_get_one_clear_error(arguments, message, tmp_path, monkeypatch):
