@@ -248,18 +248,24 @@ def _print(groups: Sequence[Sequence[Alignment]], out: Path | None) -> None:
         rows = []
         for a in group:
             error = a.error_to_definition
-            shown = a.note if error is None else f"{error:.0e}"
+            shown = "-" if error is None else f"{error:.0e}"
             cosines = [_number(a.parameters[name].cosine) for name in names]
             numbers = [_number(a.cosine), _number(a.rho), *cosines]
             rows.append([_label(a), *numbers, shown])
         title = f"{cell} cells: cosine and rho over {over}; cosine by parameter"
         print_table(title, columns, rows)
+        for a in group:
+            if a.error_to_definition is None:
+                console.print(f"{_label(a)}: no error to definition, {a.note}")
         lagged = [a for a in group if a.lags]
         if lagged:
-            bins = [lag_label(lag.first, lag.last) for lag in lagged[0].lags]
-            rows = [[_label(a), *(_number(b.cosine) for b in a.lags)] for a in lagged]
-            title = f"{cell} cells: cosine of w_rec by lag, in steps"
-            print_table(title, ["rule", *bins], rows)
+            by_lag = zip(*(a.lags for a in lagged), strict=True)
+            rows = []
+            for lags in by_lag:
+                steps = lag_label(lags[0].first, lags[0].last)
+                rows.append([steps, *(_number(lag.cosine) for lag in lags)])
+            title = f"{cell} cells: cosine of w_rec by lag"
+            print_table(title, ["steps", *map(_label, lagged)], rows)
     by_name = {a.rule: a for group in groups for a in group}
     rows = [[name, a.kept, a.dropped] for name, a in by_name.items()]
     print_table("Terms", ("rule", "kept", "dropped"), rows)
