@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,6 +77,8 @@ class Alignment(Agreement):
         Over the parameters `over` together.
     rule, cell
         Name of the rule, kind of the cell.
+    label
+        Name of the rule with the options that are not its defaults.
     options
         Parameters of the rule.
     feedback
@@ -98,6 +100,7 @@ class Alignment(Agreement):
 
     rule: str
     cell: str
+    label: str
     options: dict[str, Any]
     feedback: str
     over: tuple[str, ...]
@@ -211,6 +214,7 @@ def align(
             *_measures(*together),
             rule=rule.info.name,
             cell=network.cell.kind,
+            label=_label(rule),
             options=dict(vars(rule)),
             feedback=kind,
             over=tuple(over),
@@ -242,6 +246,15 @@ def _feedback_of(rule: Rule, choice: str) -> str:
     if choice == "own":
         return "random" if isinstance(rule, RFLO) else "symmetric"
     return choice
+
+
+def _label(rule: Rule) -> str:
+    changed = [
+        f"{field.name}={getattr(rule, field.name)}"
+        for field in dataclasses.fields(cast(Any, rule))
+        if getattr(rule, field.name) != field.default
+    ]
+    return ":".join([rule.info.name, *changed])
 
 
 def _joined(arrays: dict[str, np.ndarray], names: Sequence[str]) -> np.ndarray:

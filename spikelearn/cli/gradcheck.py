@@ -274,12 +274,9 @@ def _print(groups: Sequence[Sequence[Alignment]], out: Path | None) -> None:
 
 
 def _label(alignment: Alignment) -> str:
-    """Return the name of a rule with the options that differ from its defaults."""
-    default = vars(RULES[alignment.rule]())
-    changed = {k: v for k, v in alignment.options.items() if v != default[k]}
-    label = ":".join([alignment.rule, *(f"{k}={v}" for k, v in changed.items())])
+    """Return the label of a rule, with the feedback where it is not symmetric."""
     symmetric = alignment.feedback == "symmetric"
-    return label if symmetric else f"{label} ({alignment.feedback})"
+    return alignment.label if symmetric else f"{alignment.label} ({alignment.feedback})"
 
 
 def _number(value: float | None) -> str:

@@ -92,7 +92,7 @@ def _draw(figure: Any, groups: Sequence[Sequence[Alignment]]) -> None:
         width_ratios=(max(widest, 4), 6),
     )
     for (left, right), group, lags in zip(grid, groups, columns, strict=True):
-        rules = [alignment.rule for alignment in group]
+        rules = [alignment.label.replace(":", "\n", 1) for alignment in group]
         by_lag = [[_at(a, bin) for bin in lags] for a in group]
         labels = [lag_label(*bin) for bin in lags]
         _heat_map(left, by_lag, rules, labels)

@@ -213,6 +213,13 @@ def test_a_reward_task_takes_all_rules_of_spiking_cells():
     assert found[-1].parameters["bias"].cosine is None, "biases do not learn"
 
 
+def test_labels_show_options_that_are_not_defaults():
+    rules = [MDGL(), MDGL("one-hop"), ModProp(mu=0.5)]
+    found = align(rate_network(), batch(), Regression(), rules)
+    labels = [a.label for a in found]
+    assert labels == ["mdgl", "mdgl:variant=one-hop", "modprop:mu=0.5"]
+
+
 def test_numbers_are_plain_for_json():
     row = align(rate_network(), batch(), Regression(), [EProp()])[0].to_dict()
     head = ["rule", "cell", "cosine", "rho", "error_to_definition"]

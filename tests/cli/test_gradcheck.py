@@ -126,6 +126,14 @@ def test_options_of_rules_feedback_and_training():
     assert later[0]["cosine"] != rows[0]["cosine"]
 
 
+def test_a_reward_task_takes_the_rule_that_needs_a_reward():
+    arguments = ("--task", "cue-bandit", "cell=LIF", "n_rec=10", "--samples", 3)
+    rules = ("--rules", "e-prop,r-stdp")
+    rows = rows_of(spikelearn("gradcheck", *arguments, *rules, "--json"))
+    assert [row["rule"] for row in rows] == ["e-prop", "r-stdp"]
+    assert all(row["error_to_definition"] < 1e-12 for row in rows)
+
+
 def test_the_heat_map_is_a_picture(tmp_path):
     arguments = ("gradcheck", "cell=LIF", *TINY, "--rules", "bptt,e-prop,s-tllr")
     png = tmp_path / "map.png"
