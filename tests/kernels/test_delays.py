@@ -62,7 +62,9 @@ def test_the_delay_is_visible_to_the_comparison(delay):
     spikes = network.run(x).spikes
     others = [1] if delay == "2" else [1, network.delay.T]
     for other in others:
-        assert not np.array_equal(naive.forward(copy_spec(network, delay=other), x).z, spikes)
+        assert not np.array_equal(
+            naive.forward(copy_spec(network, delay=other), x).z, spikes
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)

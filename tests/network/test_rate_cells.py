@@ -87,9 +87,7 @@ def test_synaptic_current_gives_a_difference_of_exponentials():
     t = np.arange(60)
     alpha_m, alpha_s = math.exp(-1 / 20), math.exp(-1 / 5)
     voltage = 0.1 * (alpha_m ** (t + 1) - alpha_s ** (t + 1)) / (alpha_m - alpha_s)
-    np.testing.assert_allclose(
-        record.state("i")[:, 0, 0], 0.1 * alpha_s**t, rtol=1e-12
-    )
+    np.testing.assert_allclose(record.state("i")[:, 0, 0], 0.1 * alpha_s**t, rtol=1e-12)
     np.testing.assert_allclose(record.state("v")[:, 0, 0], voltage, rtol=1e-12)
 
 
@@ -175,7 +173,9 @@ def test_slopes_of_spiking_cells_are_pseudo_derivatives():
 def test_rates_have_no_spikes(name):
     record = make_network(cell=LeakyRate()).run(make_input())
     assert not record.spiking
-    with pytest.raises(InvalidValue, match=rf"^Record\.{name} needs spiking cells; got rat"):
+    with pytest.raises(
+        InvalidValue, match=rf"^Record\.{name} needs spiking cells; got rat"
+    ):
         value = getattr(record, name)
         value(0)
 

@@ -116,7 +116,9 @@ def test_wrong_sizes(sizes):
 
 
 def test_as_many_answers_as_layers():
-    with pytest.raises(InvalidValue, match=r"^stack\.recurrent must be one answer or 3"):
+    with pytest.raises(
+        InvalidValue, match=r"^stack\.recurrent must be one answer or 3"
+    ):
         stack(1, (2, 2, 2), 1, [True, False])
 
 
@@ -147,7 +149,7 @@ def test_nothing_comes_back_in_a_stack(recurrent):
     network = make_network(
         n_rec=9, drive=1.8, cell=LIF(tau_m=10.0), **stack(4, (3, 3, 3), 2, recurrent)
     )
-    network.params.w_rec[...] *= 2.0
+    network.params.w_rec[...] = 2.0 * np.abs(network.params.w_rec)
     x = make_input()
     before = network.run(x).spikes
     network.params.w_rec[3:6, :] *= 2.0
