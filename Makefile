@@ -4,33 +4,51 @@ PYTHON ?= python3
 VENV ?= .venv
 
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	--no-warn-conflicts --constraint constraints.txt
+NEST_VENV := .venv-nest
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-warn-conflicts \
+	--constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install $(PIP_OPTIONS)
 comma := ,
 DEMO_EXTRAS := lava,data,plot
+# Packages that the tests compare with; torch is large: ORACLES= leaves them out.
+ORACLES ?= norse,neurogym
 CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	"spikelearn needs Python 3.11 or newer; %s is Python %d.%d." \
 	% (sys.executable$(comma) *sys.version_info[:2]) \
 	+ " (Name a newer one: make PYTHON=python3.11 VENV=.venv311 ...)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test nest nest-environment check clean
 
 help:
 	@echo "make demo    create the environment and run spikelearn quickstart"
 	@echo "make test    the same environment, then all checks and tests"
+	@echo "make nest    NEST in an environment of its own, then the tests against it"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
-	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV)"
+	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV),"
+	@echo "ORACLES=$(ORACLES) (extras that tests compare with; may be empty)"
 
 demo: $(VENV)/.stamp-demo
 	@$(BIN)/spikelearn quickstart --out runs/quickstart
 
-# Lava is part of the tests here: without it they fail instead of being skipped.
+# What is installed here has to be found: its tests fail instead of being skipped.
 test: export SPIKELEARN_REQUIRE_LAVA := 1
+ifneq ($(ORACLES),)
+test: export SPIKELEARN_REQUIRE_TORCH := 1
+test: export SPIKELEARN_REQUIRE_NORSE := 1
+test: export SPIKELEARN_REQUIRE_NEUROGYM := 1
+endif
 test: check
 	@echo "pytest"
 	@$(BIN)/python -m pytest
+
+# NEST is GPL: it runs in another environment and process, and is never imported.
+nest: export SPIKELEARN_REQUIRE_NEST := 1
+nest: $(VENV)/.stamp-test nest-environment
+	@$(BIN)/python -m pytest -m nest
+
+nest-environment: $(NEST_VENV)/.stamp-nest
 
 check: $(VENV)/.stamp-test
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
@@ -40,6 +58,7 @@ check: $(VENV)/.stamp-test
 
 clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
+	@rm -rf $(NEST_VENV)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
@@ -64,5 +83,12 @@ $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-demo
 	@echo "Installing the tools for the tests"
-	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),dev]'
+	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),dev$(addprefix $(comma),$(ORACLES))]'
+	@$(if $(findstring neurogym,$(ORACLES)),$(PIP_INSTALL) --no-deps neurogym)
+	@touch $@
+
+$(NEST_VENV)/.stamp-nest: constraints.txt | $(VENV)/.stamp-venv
+	@echo "Installing NEST in $(NEST_VENV)"
+	@$(BIN)/python -m venv $(NEST_VENV)
+	@$(NEST_VENV)/bin/python -m pip install $(PIP_OPTIONS) nest-simulator
 	@touch $@

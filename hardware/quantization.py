@@ -119,7 +119,7 @@ def quantise(
     network: RecurrentNetwork,
     calibration: np.ndarray,
     *,
-    input_bits: int = 0,
+    input_bits: int | None = 0,
     bits: int = 8,
     strict: bool = True,
     metadata: dict[str, str | int | float | bool] | None = None,
@@ -134,7 +134,8 @@ def quantise(
     calibration : (T, B, n_in) array
         Typical input, of the kind the network was trained on; never test data.
     input_bits
-        0 for spikes, k for graded input on the grid k / (2^input_bits - 1).
+        0 for spikes, k for graded input on the grid k / (2^input_bits - 1). None, for
+        real-valued input, is refused.
     bits
         Bits of a weight with its sign, 2 to 8.
     strict
@@ -146,12 +147,19 @@ def quantise(
     Raises
     ------
     HardwareError
-        If the network cannot be represented; all reasons at once.
+        If the input has no integer form, or the network cannot be represented; then all
+        reasons at once.
     InvalidValue
         If the calibration input or the number of bits is wrong.
     """
     require(2 <= bits <= 8, "quantise.bits", "must be 2 to 8", bits)
     _require_representable(network)
+    if input_bits is None:
+        raise HardwareError(
+            "input must be spikes or lie on a grid of input_bits; got real values, "
+            "which have no integer form. (Train on a task with another encoding; "
+            "`spikelearn tasks` shows the input of each.)"
+        )
     for name, array in network.params.arrays().items():
         if not np.isfinite(array).all():
             raise HardwareError(f"{name} must be finite; got NaN or infinity.")

@@ -6,18 +6,37 @@ The companion package `hardware` turns trained networks into integers.
 
 from importlib.metadata import version
 
+from spikelearn.citations import cite
 from spikelearn.errors import SpikelearnError
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Regression
+from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.optimizers import SGD, Adam
-from spikelearn.learning.rules import RULES, EProp, Rule, RuleInfo
+from spikelearn.learning.reward import ActorCritic
+from spikelearn.learning.rules import (
+    BPTT,
+    DECOLLE,
+    MDGL,
+    RFLO,
+    RSTDP,
+    RTRL,
+    RULES,
+    STLLR,
+    EProp,
+    ModProp,
+    OnlineRule,
+    Rule,
+    RuleInfo,
+    SnAp1,
+)
 from spikelearn.learning.signals import Feedback, LearningSignal
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import (
     ALIF,
     CELLS,
     LIF,
+    LeakyRate,
     LeakyReadout,
     Params,
     Record,
@@ -38,11 +57,19 @@ from spikelearn.tasks import make as make_task
 
 __all__ = [
     "ALIF",
+    "BPTT",
     "CELLS",
+    "DECOLLE",
     "LIF",
+    "MDGL",
+    "RFLO",
+    "RSTDP",
+    "RTRL",
     "RULES",
     "SGD",
+    "STLLR",
     "TASKS",
+    "ActorCritic",
     "Adam",
     "Batch",
     "Classification",
@@ -50,8 +77,12 @@ __all__ = [
     "Feedback",
     "FiringRate",
     "Gradients",
+    "LeakyRate",
     "LeakyReadout",
     "LearningSignal",
+    "ModProp",
+    "Oja",
+    "OnlineRule",
     "Params",
     "Record",
     "RecurrentNetwork",
@@ -60,10 +91,13 @@ __all__ = [
     "RuleInfo",
     "Run",
     "RunConfig",
+    "SnAp1",
     "SpikelearnError",
     "Surrogate",
     "Task",
     "Trainer",
+    "WeightDecay",
+    "cite",
     "evaluate",
     "load_run",
     "make_task",

@@ -7,18 +7,32 @@ import os
 
 import pytest
 
+from tests.oracles_nest.interpreter import find_python
+
+# Tests of a marker are skipped when what they need is not there, unless the environment
+# variable SPIKELEARN_REQUIRE_<MARKER> is set.
+NEEDS = {
+    "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
+    "nest": ("NEST in an environment of its own (make nest)", find_python),
+    "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),
+    "norse": ("norse", lambda: importlib.util.find_spec("norse")),
+    "torch": ("torch", lambda: importlib.util.find_spec("torch")),
+}
+
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers",
-        "lava: needs lava-nc; skipped without it unless SPIKELEARN_REQUIRE_LAVA is set",
-    )
+    for marker, (what, _) in NEEDS.items():
+        config.addinivalue_line("markers", f"{marker}: needs {what}")
+    golden = "golden: compares with numbers that another simulator gave"
+    config.addinivalue_line("markers", golden)
 
 
 def pytest_collection_modifyitems(items):
-    if importlib.util.find_spec("lava") or os.environ.get("SPIKELEARN_REQUIRE_LAVA"):
-        return
-    skip = pytest.mark.skip(reason="lava-nc is not installed")
-    for item in items:
-        if item.get_closest_marker("lava"):
+    for marker, (what, find) in NEEDS.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        required = os.environ.get(f"SPIKELEARN_REQUIRE_{marker.upper()}")
+        if not marked or required or find():
+            continue
+        skip = pytest.mark.skip(reason=f"{what} is not there")
+        for item in marked:
             item.add_marker(skip)

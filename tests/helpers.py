@@ -5,11 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import settings
 
 from spikelearn.learning.rules import EProp
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import ALIF, LIF, LeakyReadout, RecurrentNetwork
+from spikelearn.tasks import TASKS
+
+# Every task; the one that needs an optional package is skipped without it.
+TASK_NAMES = [
+    pytest.param(name, marks=pytest.mark.neurogym) if name == "neurogym" else name
+    for name in TASKS
+]
 
 # Kernels load or compile in the first example, so examples have no deadline.
 examples = settings(deadline=None, max_examples=40)

@@ -1,4 +1,4 @@
-"""Measures of what networks do."""
+"""Measures of what networks do and of how rules learn."""
 
 from spikelearn.analysis.activity import (
     active_fraction,
@@ -7,9 +7,12 @@ from spikelearn.analysis.activity import (
     interspike_cv,
     spectral_radius,
 )
+from spikelearn.analysis.alignment import Alignment, align
 
 __all__ = [
+    "Alignment",
     "active_fraction",
+    "align",
     "eigenvalues",
     "firing_rates",
     "interspike_cv",

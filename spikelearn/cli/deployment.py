@@ -144,7 +144,7 @@ def _with_vectors(
     batches = list(run.task.evaluation("test", vectors, vectors))
     x = np.concatenate([batch.x for batch in batches], axis=1)
     label = None
-    if run.task.kind == "classification":
+    if all(batch.target.ndim == 1 for batch in batches):  # one class per sample
         label = np.concatenate([batch.target for batch in batches])
     integers = integer_input(x, description.input_bits)
     record = emulator.run(description, integers, threads=threads)

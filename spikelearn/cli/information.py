@@ -14,6 +14,7 @@ import typer
 from hardware import chips as hardware_chips
 from hardware.lava_processes._lava import is_installed
 from spikelearn.cli._common import JsonOption, console, print_json, print_table
+from spikelearn.errors import MissingDependency
 from spikelearn.kernels import cache_root
 from spikelearn.learning.rules import RULES, EProp
 from spikelearn.learning.signals import FEEDBACKS, LearningSignal
@@ -42,33 +43,38 @@ def _summary(thing: Any) -> str:
     return (thing.__doc__ or "").strip().splitlines()[0]
 
 
+def _input(bits: int | None) -> str:
+    if bits is None:
+        return "real values"
+    return f"{bits} bits" if bits else "spikes"
+
+
 def tasks(as_json: JsonOption = False) -> None:
     """List the tasks with their sizes and parameters."""
     rows = []
     for name, kind in TASKS.items():
-        task = kind()
-        rows.append(
-            {
-                "name": name,
-                "kind": task.kind,
-                "n_in": task.n_in,
-                "n_out": task.n_out,
-                "n_steps": task.n_steps,
-                "dt_ms": task.dt,
-                "input": f"{task.input_bits} bits" if task.input_bits else "spikes",
-                "parameters": {
-                    field.name: field.default for field in dataclasses.fields(kind)
-                },
-                "summary": _summary(kind),
-            }
-        )
+        try:
+            task = kind()
+        except MissingDependency:
+            task = None  # its sizes are those of a package that is not installed
+        row: dict[str, Any] = {"name": name}
+        for column in ("kind", "n_in", "n_out", "n_steps"):
+            row[column] = getattr(task, column, None)
+        row["dt_ms"] = getattr(task, "dt", None)
+        row["input"] = _input(getattr(task, "input_bits", None))
+        row["parameters"] = {
+            field.name: {} if field.default is dataclasses.MISSING else field.default
+            for field in dataclasses.fields(kind)
+        }
+        rows.append(row | {"summary": _summary(kind)})
     if as_json:
         print_json({"tasks": rows})
         return
     for row in rows:
         row["parameters"] = ", ".join(f"{k}={v}" for k, v in row["parameters"].items())
     columns = ("name", "kind", "n_in", "n_out", "n_steps", "input", "summary")
-    print_table("Tasks", columns, [[row[c] for c in columns] for row in rows])
+    shown = [["" if row[c] is None else row[c] for c in columns] for row in rows]
+    print_table("Tasks", columns, shown)
     for row in rows:
         console.print(f"[bold]{row['name']}[/bold]: {row['parameters']}")
 

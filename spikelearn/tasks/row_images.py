@@ -24,7 +24,6 @@ from spikelearn.tasks.base import (
 __all__ = ["ENCODINGS", "RowImages", "eprop_settings"]
 
 ENCODINGS = ("graded", "spikes")
-_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,17 @@ class RowImages:
     """Classify an image whose rows are shown one after another, top to bottom.
 
     Row r is the input during steps r * steps_per_row, ... of the trial; the loss counts
-    while the last row is shown. Grey values are reduced to 16 levels (see
-    `spikelearn.data.encoders.grey_levels`) so that graded input fits the integers of
-    neuromorphic chips. Validation and test images are fixed, stratified by class, and
-    disjoint from each other and from training.
+    while the last row is shown. Grey values are reduced to 2^bits levels, 16 unless a
+    task says otherwise (see `spikelearn.data.encoders.grey_levels`), so that graded
+    input fits the integers of neuromorphic chips. Validation and test images are
+    fixed, stratified by class, and disjoint from each other and from training.
 
     Parameters
     ----------
     steps_per_row
         Time steps for which a row is shown.
     encoding
-        "graded": one float32 channel per column, level / 15. "spikes": `levels` uint8
+        "graded": one float32 channel per column, 0 to 1. "spikes": `levels` uint8
         channels per column, a thermometer code of the same values.
     levels
         Thresholds per column of encoding "spikes".
@@ -76,6 +75,7 @@ class RowImages:
     shape: ClassVar[tuple[int, int, int]]
     test_size: ClassVar[int]
     split_seed: ClassVar[int] = 0
+    bits: ClassVar[int] = 4
     load: ClassVar[Callable[[], LabelledImages]]
 
     def __post_init__(self) -> None:
@@ -107,9 +107,9 @@ class RowImages:
         return self.shape[1] * self.steps_per_row
 
     @property
-    def input_bits(self) -> int:
-        """0 for spikes; 4 for graded input whose x * 15 is an integer."""
-        return 0 if self.encoding == "spikes" else _BITS
+    def input_bits(self) -> int | None:
+        """0 for spikes; k = bits for graded input: x * (2^k - 1) is an integer."""
+        return 0 if self.encoding == "spikes" else self.bits
 
     @property
     def splits(self) -> dict[str, str]:
@@ -142,7 +142,7 @@ class RowImages:
         """
         check_batch_request(iteration, size, seed)
         chosen = self._stream(iteration * size, size, seed)
-        levels = _levels(type(self).load)[chosen]
+        levels = _levels(type(self).load, self.bits)[chosen]
         if self.shift:
             rng = train_rng("augmentation", seed, iteration)
             offsets = rng.integers(-self.shift, self.shift, (size, 2), endpoint=True)
@@ -167,7 +167,7 @@ class RowImages:
             check_count("evaluation.size", size)
             chosen = chosen[:size]
         check_count("evaluation.batch_size", batch_size)
-        levels = _levels(type(self).load)
+        levels = _levels(type(self).load, self.bits)
         parts = np.split(chosen, range(batch_size, len(chosen), batch_size))
         return (self._batch(levels[part], part) for part in parts)
 
@@ -183,9 +183,9 @@ class RowImages:
     def _batch(self, levels: np.ndarray, chosen: np.ndarray) -> Batch:
         rows = np.repeat(levels.transpose(1, 0, 2), self.steps_per_row, axis=0)
         if self.encoding == "spikes":
-            x = thermometer(rows, _BITS, self.levels)
+            x = thermometer(rows, self.bits, self.levels)
         else:
-            x = graded(rows, _BITS)
+            x = graded(rows, self.bits)
         mask = np.zeros(self.n_steps, np.float32)
         mask[-self.steps_per_row :] = 1.0
         return Batch(np.ascontiguousarray(x), type(self).load().labels[chosen], mask)
@@ -246,9 +246,9 @@ def _moved(levels: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:
 
 
 @functools.cache
-def _levels(load: Callable[[], LabelledImages]) -> np.ndarray:
+def _levels(load: Callable[[], LabelledImages], bits: int) -> np.ndarray:
     data = load()
-    return grey_levels(data.images, data.white, _BITS)
+    return grey_levels(data.images, data.white, bits)
 
 
 @functools.lru_cache(maxsize=8)

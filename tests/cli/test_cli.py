@@ -13,6 +13,7 @@ import h5py
 import pytest
 
 from spikelearn.cli import app, main
+from spikelearn.tasks import TASKS
 
 VERBS = (
     "quickstart",
@@ -73,7 +74,11 @@ def test_help_shows_an_example(verb):
 
 
 def test_lists_answer_programs():
-    assert len(answer("tasks")["tasks"]) == 4
+    tasks = {task["name"]: task for task in answer("tasks")["tasks"]}
+    assert tasks.keys() == TASKS.keys()
+    assert tasks["digits-rows"]["input"] == "4 bits"
+    assert tasks["dms"]["input"] == tasks["neurogym"]["input"] == "real values"
+    assert tasks["dms"]["n_steps"] == 8
     assert {c["name"] for c in answer("cells")["cells"]} == {"LIF", "ALIF", "rate"}
     assert answer("rules")["rules"][0]["reference"].startswith("Bellec")
     assert "loihi1" in answer("chips")

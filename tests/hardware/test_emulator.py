@@ -66,6 +66,7 @@ def test_kernel_equals_its_naive_twin(seed, wide, **options):
     assert record.n_spikes == record.spikes.sum()
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_emulator_gives_the_numbers_that_lava_gave(path):
     report = verify(NetworkDescription.load(path), against="emulator")
@@ -73,6 +74,7 @@ def test_emulator_gives_the_numbers_that_lava_gave(path):
     assert report.n_spikes > 20
 
 
+@pytest.mark.golden
 def test_golden_files_cover_both_neurons_and_an_overflow():
     networks = [NetworkDescription.load(path) for path in GOLDEN]
     assert {net.neurons.plain_lif for net in networks} == {True, False}

@@ -8,28 +8,15 @@ import pytest
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Regression
 from spikelearn.learning.optimizers import SGD, Adam
-from spikelearn.learning.rules import EProp
-from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import ALIF, LIF, LeakyReadout, RecurrentNetwork
+from tests.plain_training import train
 from tests.reference import golden
 
-LEARNED = ("w_in", "w_rec", "w_out")
+pytestmark = pytest.mark.golden
 
 
-def _train(network, loss, mask, optimizer, firing_rate, feedback, batches):
-    """Return the loss before each of the updates, one per batch."""
-    weights = {name: network.params.arrays()[name] for name in LEARNED}
-    state = optimizer.init(weights)
-    losses = []
-    for x, target in batches:
-        record = network.run(x)
-        result = loss(record.y, target, mask)
-        neuron = firing_rate.modulator(record, network.dt)
-        signal = LearningSignal(result.error, feedback, neuron)
-        gradients = EProp().gradients(network, record, signal).arrays()
-        optimizer.step(weights, {name: gradients[name] for name in LEARNED}, state)
-        losses.append(result.value)
-    return losses
+def _losses(*setting):
+    return [iteration.loss for iteration in train(*setting)]
 
 
 def _regression(strength=300.0):
@@ -43,7 +30,7 @@ def _regression(strength=300.0):
         dtype="float64",
     )
     network.params.load(network.params.arrays() | weights)
-    return _train(
+    return _losses(
         network,
         Regression(),
         np.ones(1000),
@@ -75,7 +62,7 @@ def _classification(batch_size, form="tf1"):
     network.params.load(network.params.arrays() | weights)
     mask = np.zeros(2250)
     mask[-150:] = 1.0
-    return _train(
+    return _losses(
         network,
         Classification(),
         mask,

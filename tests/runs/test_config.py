@@ -13,9 +13,10 @@ from spikelearn.errors import (
 )
 from spikelearn.runs import load_config, resolve_config
 from spikelearn.tasks import TASKS, make
+from tests.helpers import TASK_NAMES
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TASK_NAMES)
 def test_what_a_task_recommends_is_a_valid_configuration(name):
     config = resolve_config({"task": {"name": name}})
     for section, values in make(name).recommended.items():
@@ -57,7 +58,7 @@ def test_a_resolved_configuration_survives_toml(tmp_path):
     assert resolve_config(load_config(path)) == config
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TASK_NAMES)
 def test_all_parameters_of_the_task_are_written(name, tmp_path):
     config = resolve_config({"task": {"name": name}})
     path = tmp_path / "config.toml"

@@ -8,9 +8,10 @@ import pytest
 from spikelearn.runs.build import build_trainer
 from spikelearn.runs.config import resolve_config
 from spikelearn.tasks import TASKS
+from tests.helpers import TASK_NAMES
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", TASK_NAMES)
 def test_recommended_values_are_accepted_as_they_are(name):
     config = resolve_config({"task": {"name": name}}).to_dict()
     for section, values in TASKS[name]().recommended.items():
