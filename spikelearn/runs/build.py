@@ -10,6 +10,7 @@ import numpy as np
 
 from spikelearn import tasks
 from spikelearn.errors import require, unknown_name
+from spikelearn.kernels.threads import N_GROUPS
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Loss, Regression
 from spikelearn.learning.oja import Oja, PlasticityTerm, WeightDecay
@@ -40,20 +41,41 @@ def _weights(config: RunConfig, task: Task) -> int:
 
 
 def _weight_bytes(config: RunConfig, task: Task) -> int:
-    """Return the bytes of weights, their float64 draw and the mask."""
-    n = config.network.n_rec
-    return _weights(config, task) * _itemsize(config) + n * n * 9
+    """Return the bytes of weights, their float64 draw, the masks and the delays."""
+    pairs = config.network.n_rec**2
+    weights = _weights(config, task)
+    delays = 0 if config.network.longest_delay is None else 12 * pairs
+    return weights * (_itemsize(config) + 1) + 8 * pairs + delays
 
 
 def _training_bytes(config: RunConfig, task: Task) -> int:
-    """Return the bytes of weights, gradients, optimiser, best copy and one batch."""
+    """Return the bytes of weights, their copies, and one batch, to a factor of 2.
+
+    Copies of the weights are the best ones, two temporary ones, those of the optimiser,
+    and the gradient of every group of samples.
+    """
+    network, learning = config.network, config.learning
+    item, n = _itemsize(config), network.n_rec
+    size = config.training.batch_size
     kept = {"adam": 2, "sgd": int(config.optimizer.momentum > 0)}
-    copies = 3 + kept[config.optimizer.name]
-    weights = copies * _weights(config, task) * _itemsize(config)
-    # of one step: distance and spikes of neurons, readout, input
-    step = config.network.n_rec * (_itemsize(config) + 4)
-    step += task.n_out * _itemsize(config) + task.n_in
-    return weights + config.training.batch_size * task.n_steps * step
+    copies = 3 + kept[config.optimizer.name] + min(size, N_GROUPS)
+    weights = _weight_bytes(config, task) + copies * _weights(config, task) * item
+    # of one neuron at one step: distance, and spikes or output
+    neuron = item + (item if network.cell == "rate" else 4)
+    if network.reset == "zero" and learning.rule in ("bptt", "rtrl", "snap-1"):
+        neuron += 3 * item  # v, a and i
+    if learning.feedback == "local" or learning.update_every:
+        neuron += 3 * item
+    if learning.oja_form is not None:
+        neuron += 4 * 8
+    # readout, its error in float64, and the input with its events
+    step = n * neuron + task.n_out * (2 * item + 4 * 8) + task.n_in * 4
+    traces = 0
+    if learning.update_every:
+        traces = 5 * size * (task.n_in + n + 1) * n * item
+    elif learning.rule == "rtrl":
+        traces = 8 * (task.n_in + n + 1) * n * n * 8
+    return weights + size * task.n_steps * step + traces
 
 
 def _require_memory(where: str, needed: int) -> None:
