@@ -21,7 +21,7 @@ from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
 from spikelearn.network.cells import Cells
-from spikelearn.network.connectivity import no_self_connections, random_mask, stack
+from spikelearn.network.connectivity import random_mask, stack
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
 from spikelearn.tasks import Task
@@ -153,11 +153,10 @@ def _structure(
     """Return masks, delays, signs and cell types of a configuration."""
     section = config.network
     n = section.n_rec
-    given: dict[str, Any] = {"mask": no_self_connections(n)}
-    if section.layers is not None:
-        where, rule = "network.layers", f"must have the sum n_rec = {n}"
-        require(sum(section.layers) == n, where, rule, section.layers)
-        given = stack(task.n_in, section.layers, task.n_out, section.recurrent)
+    layers = [n] if section.layers is None else section.layers
+    where, rule = "network.layers", f"must have the sum n_rec = {n}"
+    require(sum(layers) == n, where, rule, layers)
+    given = stack(task.n_in, layers, task.n_out, section.recurrent)
     if section.density < 1:
         rng = np.random.default_rng(streams[0])
         given["mask"] = given["mask"] & random_mask(n, n, section.density, rng)
@@ -234,10 +233,15 @@ def build_rule(name: str, /, **options: Any) -> Rule:
     if name not in RULES:
         raise unknown_name("rule", name, RULES)
     kind = RULES[name]
-    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
-    for option in options:
-        if option not in known:
-            raise unknown_name(f"option of rule {name}", option, known)
+    defaults = {f.name: f.default for f in dataclasses.fields(cast(Any, kind))}
+    words = {bool: "true or false", float: "a number", str: "a string"}
+    for option, value in options.items():
+        if option not in defaults:
+            raise unknown_name(f"option of rule {name}", option, defaults)
+        wanted = type(defaults[option])
+        got: type = float if type(value) is int else type(value)
+        where, rule = f"option {option!r} of rule {name!r}", f"must be {words[wanted]}"
+        require(got is wanted, where, rule, repr(value))
     return kind(**options)
 
 
