@@ -213,7 +213,8 @@ class Trainer:
         self.rule.check(network)
         if self.rate.strength > 0:
             where, rule = "FiringRate.strength", "must be 0 for cells without spikes"
-            require(network.spiking, where, rule, self.rate.strength)
+            hint = "In a configuration: learning.rate_strength = 0."
+            require(network.spiking, where, rule, self.rate.strength, hint)
         self._check_signal()
         if self.update_every:
             self._check_online()
