@@ -66,7 +66,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     if not close or len(names) <= MOST_NAMES:
-        hint += f" (Known: {', '.join(names)}.)"
+        hint += f" (Known: {', '.join(names) or 'none'}.)"
     return UnknownName(f"unknown {kind} {name!r}.{hint}")
 
 

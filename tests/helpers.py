@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -54,6 +56,24 @@ def make_signal(network, x, seed=0):
     )
 
 
+def make_full_signal(network, x, seed=0):
+    """Draw a learning signal with every part that rules of paths read."""
+    rng = np.random.default_rng(seed + 5)
+    shape = x.shape[:2]
+    return dataclasses.replace(
+        make_signal(network, x, seed),
+        broadcast=rng.standard_normal((*shape, network.n_out)),
+        direct=rng.standard_normal((*shape, network.n_rec)),
+    )
+
+
+def delays(n, longest, seed=0):
+    """Draw a delay for each synapse, from 1 to `longest`, with both ends present."""
+    drawn = np.random.default_rng(seed + 7).integers(1, longest, (n, n), endpoint=True)
+    drawn[0, -1], drawn[-1, 0] = 1, longest
+    return drawn
+
+
 def eprop_gradients(network, x, signal, **options):
     """Run a network and return its e-prop gradients by name."""
     record = network.run(x, **options)
@@ -62,9 +82,7 @@ def eprop_gradients(network, x, signal, **options):
 
 def copy_spec(network, **changes):
     """Return a network with some fields changed and the same parameters."""
-    fields = ("n_in", "n_rec", "n_out", "cell", "readout", "dt", "mask", "dtype")
-    spec = {name: getattr(network, name) for name in fields} | changes
-    other = RecurrentNetwork(**spec)
+    other = dataclasses.replace(network, **changes)
     other.params.load(network.params.arrays())
     return other
 

@@ -213,7 +213,9 @@ class Trainer:
         self.rule.check(network)
         if self.rate.strength > 0:
             where, rule = "FiringRate.strength", "must be 0 for cells without spikes"
-            require(network.spiking, where, rule, self.rate.strength)
+            hint = "In a configuration: learning.rate_strength = 0."
+            require(network.spiking, where, rule, self.rate.strength, hint)
+        self._check_signal()
         if self.update_every:
             self._check_online()
         if self.feedback.kind != "symmetric" and not self.feedback.matrix.size:
@@ -221,6 +223,29 @@ class Trainer:
             rng = np.random.default_rng(stream)
             self.feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
         self.optimizer_state = self.optimizer.init(self._learned())
+
+    def _check_signal(self) -> None:
+        """Refuse signals that would teach the neurons nothing, or what they cannot be.
+
+        A reward is that of the action taken: no target is shown, and local readouts
+        would be told the reward of actions of their own.
+        """
+        kind, info = self.feedback.kind, self.rule.info
+        rewarded = self.task.kind == "reward"
+        if rewarded:
+            where, rule = "Feedback.kind", "must be one that carries a reward"
+            hint = "Use 'symmetric', 'random' or 'adaptive' with a reward task."
+            require(kind not in ("target", "local"), where, rule, kind, hint)
+        if info.signal == "local":
+            where, rule = "Feedback.kind", f"must be 'local' with rule {info.name!r}"
+            require(kind == "local", where, rule, kind)
+        if info.signal == "reward":
+            where = f"rule {info.name!r}"
+            hint = "Rules for tasks with a target: e-prop and others."
+            rule = "must be used with a reward task"
+            require(rewarded, where, rule, self.task.kind, hint)
+            where, rule = "FiringRate.strength", f"must be 0 with rule {info.name!r}"
+            require(self.rate.strength == 0, where, rule, self.rate.strength)
 
     def _check_online(self) -> None:
         where, rule = "Trainer.update_every", "must be 0 with {}"
@@ -276,13 +301,16 @@ class Trainer:
         if self.rate.strength > 0:
             neuron = self.rate.modulator(record, network.dt)
         rng = self._rng(NOISE_STREAM)
-        feedback, layers = self.feedback, network.layers
+        feedback, direct = self.feedback, None
+        if feedback.kind == "local":
+            output, layers = record.output, network.layers
+            direct = feedback.direct(output, layers, lambda y: loss_of(y).error)
         signal = LearningSignal(
             error=result.error,
             feedback=feedback.weights(network.params.w_out),
             neuron=neuron,
             broadcast=feedback.broadcast(result.error, result.projection, rng),
-            direct=feedback.direct(record.output, layers, lambda y: loss_of(y).error),
+            direct=direct,
             reward=result.reward,
         )
         estimate = self.rule.gradients(network, record, signal, threads=self.threads)

@@ -418,7 +418,7 @@ class RecurrentNetwork:
         ------
         InvalidValue
             If x has another shape, is not numeric or not finite, or the state is that
-            of another number of samples.
+            of another number of samples or of another network.
         """
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
@@ -458,6 +458,8 @@ class RecurrentNetwork:
         for name, mine, theirs in zip(State._fields, like, state, strict=True):
             where, rule = f"run.state.{name}", f"must have shape {mine.shape}"
             require(mine.shape == theirs.shape, where, rule, theirs.shape)
+            rule = f"must be {mine.dtype}"
+            require(mine.dtype == theirs.dtype, where, rule, theirs.dtype)
         return State(*(array.copy() for array in state))
 
     def _events(self, x: np.ndarray) -> InputEvents:

@@ -10,6 +10,7 @@ import numpy as np
 
 from spikelearn import tasks
 from spikelearn.errors import require, unknown_name
+from spikelearn.kernels.threads import N_GROUPS
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Loss, Regression
 from spikelearn.learning.oja import Oja, PlasticityTerm, WeightDecay
@@ -20,7 +21,7 @@ from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
 from spikelearn.network.cells import Cells
-from spikelearn.network.connectivity import no_self_connections, random_mask, stack
+from spikelearn.network.connectivity import random_mask, stack
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
 from spikelearn.tasks import Task
@@ -40,20 +41,41 @@ def _weights(config: RunConfig, task: Task) -> int:
 
 
 def _weight_bytes(config: RunConfig, task: Task) -> int:
-    """Return the bytes of weights, their float64 draw and the mask."""
-    n = config.network.n_rec
-    return _weights(config, task) * _itemsize(config) + n * n * 9
+    """Return the bytes of weights, their float64 draw, the masks and the delays."""
+    pairs = config.network.n_rec**2
+    weights = _weights(config, task)
+    delays = 0 if config.network.longest_delay is None else 12 * pairs
+    return weights * (_itemsize(config) + 1) + 8 * pairs + delays
 
 
 def _training_bytes(config: RunConfig, task: Task) -> int:
-    """Return the bytes of weights, gradients, optimiser, best copy and one batch."""
+    """Return the bytes of weights, their copies, and one batch, to a factor of 2.
+
+    Copies of the weights are the best ones, two temporary ones, those of the optimiser,
+    and the gradient of every group of samples.
+    """
+    network, learning = config.network, config.learning
+    item, n = _itemsize(config), network.n_rec
+    size = config.training.batch_size
     kept = {"adam": 2, "sgd": int(config.optimizer.momentum > 0)}
-    copies = 3 + kept[config.optimizer.name]
-    weights = copies * _weights(config, task) * _itemsize(config)
-    # of one step: distance and spikes of neurons, readout, input
-    step = config.network.n_rec * (_itemsize(config) + 4)
-    step += task.n_out * _itemsize(config) + task.n_in
-    return weights + config.training.batch_size * task.n_steps * step
+    copies = 3 + kept[config.optimizer.name] + min(size, N_GROUPS)
+    weights = _weight_bytes(config, task) + copies * _weights(config, task) * item
+    # of one neuron at one step: distance, and spikes or output
+    neuron = item + (item if network.cell == "rate" else 4)
+    if network.reset == "zero" and learning.rule in ("bptt", "rtrl", "snap-1"):
+        neuron += 3 * item  # v, a and i
+    if learning.feedback == "local" or learning.update_every:
+        neuron += 3 * item
+    if learning.oja_form is not None:
+        neuron += 4 * 8
+    # readout, its error in float64, and the input with its events
+    step = n * neuron + task.n_out * (2 * item + 4 * 8) + task.n_in * 4
+    traces = 0
+    if learning.update_every:
+        traces = 5 * size * (task.n_in + n + 1) * n * item
+    elif learning.rule == "rtrl":
+        traces = 8 * (task.n_in + n + 1) * n * n * 8
+    return weights + size * task.n_steps * step + traces
 
 
 def _require_memory(where: str, needed: int) -> None:
@@ -131,11 +153,10 @@ def _structure(
     """Return masks, delays, signs and cell types of a configuration."""
     section = config.network
     n = section.n_rec
-    given: dict[str, Any] = {"mask": no_self_connections(n)}
-    if section.layers is not None:
-        where, rule = "network.layers", f"must have the sum n_rec = {n}"
-        require(sum(section.layers) == n, where, rule, section.layers)
-        given = stack(task.n_in, section.layers, task.n_out, section.recurrent)
+    layers = [n] if section.layers is None else section.layers
+    where, rule = "network.layers", f"must have the sum n_rec = {n}"
+    require(sum(layers) == n, where, rule, layers)
+    given = stack(task.n_in, layers, task.n_out, section.recurrent)
     if section.density < 1:
         rng = np.random.default_rng(streams[0])
         given["mask"] = given["mask"] & random_mask(n, n, section.density, rng)
@@ -212,10 +233,15 @@ def build_rule(name: str, /, **options: Any) -> Rule:
     if name not in RULES:
         raise unknown_name("rule", name, RULES)
     kind = RULES[name]
-    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
-    for option in options:
-        if option not in known:
-            raise unknown_name(f"option of rule {name}", option, known)
+    defaults = {f.name: f.default for f in dataclasses.fields(cast(Any, kind))}
+    words = {bool: "true or false", float: "a number", str: "a string"}
+    for option, value in options.items():
+        if option not in defaults:
+            raise unknown_name(f"option of rule {name}", option, defaults)
+        wanted = type(defaults[option])
+        got: type = float if type(value) is int else type(value)
+        where, rule = f"option {option!r} of rule {name!r}", f"must be {words[wanted]}"
+        require(got is wanted, where, rule, repr(value))
     return kind(**options)
 
 

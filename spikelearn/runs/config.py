@@ -280,11 +280,13 @@ def _override(values: dict[str, Any], text: str) -> None:
     except tomllib.TOMLDecodeError:
         value = raw.strip()
     *path, last = name.split(".")
-    target = values.setdefault(section, {})
-    for part in path:
+    target: Any = values
+    for part in (section, *path):
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
-            raise InvalidValue(f"override {text!r} must name a table before the dot.")
+            raise InvalidValue(
+                f"override {text!r} must name a table before the dot; got {target!r}."
+            )
     target[last] = value
 
 

@@ -14,6 +14,7 @@ from hardware.quantization_report import refuse
 from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
 from spikelearn.errors import HardwareError, InvalidValue
 from spikelearn.learning.trainer import evaluate_network
+from spikelearn.network import LeakyRate
 from spikelearn.tasks import make
 from tests.helpers import make_input, make_network
 
@@ -313,3 +314,32 @@ def test_scores_of_the_emulator_are_near_those_of_the_float_network():
     assert fixed.samples == scores.samples == 300
     assert fixed.rate_hz == pytest.approx(scores.rate_hz, rel=0.02)
     assert fixed.loss == pytest.approx(scores.loss, rel=0.1)
+
+
+DELAY = np.random.default_rng(0).integers(1, 6, (24, 24))
+
+
+@pytest.mark.parametrize(
+    ("spec", "messages"),
+    [
+        ({"cell": LeakyRate()}, [r"cells must spike; got rate units\. .*LIF or ALIF"]),
+        ({"delay": 3}, [r"recurrent delays must be 1 step; got 3\. .*delay = 1"]),
+        ({"delay": DELAY}, [r"recurrent delays must be 1 step; got 5\."]),
+        ({"cell": LeakyRate(), "delay": 2}, ["cells must spike", "got 2"]),
+    ],
+)
+def test_what_the_chip_has_no_form_of_is_refused_at_once(spec, messages):
+    network, x = network_and_input(**spec)
+    with pytest.raises(HardwareError) as caught:
+        quantise(network, x)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(messages)
+    for line, message in zip(lines, messages, strict=True):
+        assert re.search(message, line)
+
+
+def test_a_delay_of_one_step_for_each_synapse_is_no_delay():
+    network, x = network_and_input(delay=np.ones((24, 24), int))
+    plain, _ = network_and_input()
+    first, second = (quantise(n, x)[0] for n in (network, plain))
+    assert np.array_equal(first.w_rec.weights, second.w_rec.weights)

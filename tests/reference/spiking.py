@@ -68,6 +68,23 @@ def constants(network):
     )
 
 
+def arriving(outputs, t, delay):
+    """Return what arrives at step t of each neuron at each other, (post, pre).
+
+    `outputs` are the outputs of one sample, (T, n), and `delay` one number of steps or
+    one for each synapse.
+    """
+    n = outputs.shape[1]
+    delays = np.broadcast_to(delay, (n, n))
+    out = np.zeros((n, n))
+    for post in range(n):
+        for pre in range(n):
+            sent = t - delays[post, pre]
+            if sent >= 0:
+                out[post, pre] = outputs[sent, pre]
+    return out
+
+
 def forward(network, x):
     """Run the six lines of the time step for every neuron of every sample."""
     c = constants(network)
@@ -87,8 +104,9 @@ def forward(network, x):
         y_before = np.zeros(n_out)
         for t in range(n_steps):
             z_now = np.zeros(n)
+            arrived = arriving(z[:, b], t, network.delay)
             for j in range(n):
-                drive = w_in[j] @ x[t, b] + w_rec[j] @ z_before
+                drive = w_in[j] @ x[t, b] + w_rec[j] @ arrived[j]
                 current[j] = c.alpha_s[j] * current[j] + drive
                 voltage[j] *= c.alpha_m[j]
                 voltage[j] += c.zeta[j] * current[j] + bias[j]
@@ -151,9 +169,9 @@ def eprop(network, x, run, error, feedback, neuron):
         synapse = np.zeros((n, n_in + n))
         trace, epsilon, e_bar = (np.zeros_like(total) for _ in range(3))
         z_bar, one_bar = np.zeros(n), 0.0
-        z_before = np.zeros(n)
         for t in range(n_steps):
-            pre = np.concatenate([x[t, b], z_before])
+            arrived = arriving(run.z[:, b], t, network.delay)
+            pre = np.hstack([np.tile(x[t, b], (n, 1)), arrived])
             synapse = alpha_s * synapse + pre
             drive = np.hstack([zeta * synapse, np.ones((n, 1))])
             trace = alpha_m * trace + drive
@@ -173,10 +191,10 @@ def eprop(network, x, run, error, feedback, neuron):
             e_bar = c.kappa * e_bar + c.out_gain * e
             signal = (feedback @ error[t, b])[:, None]
             total += signal * e_bar + neuron[b][:, None] * e
-            z_before = run.z[t, b]
+            z_now = run.z[t, b]
             if network.cell.reset == "zero":
-                trace[z_before == 1.0] = 0.0
-            z_bar = c.kappa * z_bar + c.out_gain * z_before
+                trace[z_now == 1.0] = 0.0
+            z_bar = c.kappa * z_bar + c.out_gain * z_now
             one_bar = c.kappa * one_bar + 1.0
             w_out += np.outer(error[t, b], z_bar)
             b_out += error[t, b] * one_bar

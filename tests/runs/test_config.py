@@ -78,6 +78,8 @@ def test_all_parameters_of_the_task_are_written(name, tmp_path):
         ("n_recc=3", "Did you mean 'n_rec'"),
         ("task.steps_per_rwo=3", "Did you mean 'steps_per_row'"),
         ("task.name=digit-rows", "Did you mean 'digits-rows'"),
+        ("learning.optoins.mu=1", "Did you mean 'options'"),
+        ("network.layer=[3]", "Did you mean 'layers'"),
     ],
 )
 def test_unknown_names_get_a_suggestion(override, message):
@@ -97,6 +99,12 @@ def test_unknown_names_get_a_suggestion(override, message):
         ("iterations=-4", r"training\.iterations.*-4"),
         ("n_rec", "key=value"),
         ("n_rec=", "key=value"),
+        ("layers=3", r"network\.layers must be a valid list; got 3"),
+        ("layers=[3,'x']", r"network\.layers\.1 must be a valid integer.*got 'x'"),
+        ("recurrent=maybe", r"network\.recurrent must be a valid boolean.*'maybe'"),
+        ("longest_delay=1.5", r"network\.longest_delay must be a valid integer"),
+        ("update_every=-1", r"learning\.update_every must be greater than or equal"),
+        ("learning.options=3", r"learning\.options must be a valid dictionary; got 3"),
     ],
 )
 def test_wrong_values_are_named(override, message):
@@ -108,6 +116,42 @@ def test_all_wrong_values_are_listed_at_once():
     overrides = ["task.name=digits-rows", "n_rec=0", "iterations=0"]
     with pytest.raises(InvalidValue, match=r"(?s)network\.n_rec.*training\.iterations"):
         resolve_config({}, overrides)
+
+
+def test_options_of_a_rule_are_a_table_of_their_own():
+    values = {
+        "task": {"name": "digits-rows"},
+        "learning": {"rule": "mdgl", "options": {"variant": "online"}},
+    }
+    overrides = ["learning.options.non_local=true", "learning.options.mu=0.3"]
+    options = resolve_config(values, overrides).learning.options
+    assert options == {"variant": "online", "non_local": True, "mu": 0.3}
+    assert values["learning"]["options"] == {"variant": "online"}
+    later = resolve_config(values, ["learning.options.variant=one-hop"])
+    assert later.learning.options == {"variant": "one-hop"}
+
+
+def test_nested_values_survive_toml(tmp_path):
+    overrides = [
+        "task.name=digits-rows",
+        "learning.options.mu=0.3",
+        "layers=[60,40]",
+        "recurrent=[true,false]",
+        "cell_types=[0,1]",
+        "excitatory_fraction=0.8",
+    ]
+    config = resolve_config({}, overrides)
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps(config.to_dict()))
+    assert resolve_config(load_config(path)) == config
+    assert config.network.layers == [60, 40]
+    assert config.network.recurrent == [True, False]
+
+
+def test_an_override_below_a_value_is_refused():
+    values = {"task": {"name": "digits-rows"}, "network": 3}
+    with pytest.raises(InvalidValue, match=r"'network\.n_rec=3' must name a table"):
+        resolve_config(values, ["network.n_rec=3"])
 
 
 def test_a_task_is_needed():

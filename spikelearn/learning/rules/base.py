@@ -20,7 +20,9 @@ class RuleInfo:
 
     `local`: a synapse needs only what its two neurons know, and a learning signal.
     `online`: traces that run forward in time can compute it; `credit` says when this
-    implementation does. `cells` are the kinds of cells that it is defined for.
+    implementation does. `cells` are the kinds of cells that it is defined for, and
+    `signal` is what it learns from: "error", "reward" (of a reward task) or "local"
+    (the errors of local readouts, of `Feedback("local")`).
     """
 
     name: str
@@ -33,6 +35,7 @@ class RuleInfo:
     kept: str
     dropped: str
     reference: str
+    signal: str = "error"
 
 
 class Rule(Protocol):

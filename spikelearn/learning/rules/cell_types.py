@@ -18,7 +18,7 @@ def require_types(name: str, network: RecurrentNetwork) -> None:
         raise InvalidValue(
             f"rule {name!r} must have cell types; got a network without. (Give "
             "RecurrentNetwork cell_types, or network.excitatory_fraction in a "
-            "configuration. Rules that need none: bptt, rtrl, e-prop, snap-1, rflo, "
+            "configuration. Rules that need none: bptt, rtrl, e-prop, snap-1, "
             "and mdgl with variant 'one-hop'.)"
         )
 

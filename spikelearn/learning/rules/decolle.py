@@ -41,6 +41,7 @@ class DECOLLE(PathRule):
         kept="paths inside the neuron; the loss of its own layer at the same step",
         dropped="paths through other neurons, other layers, the reset and the readout",
         reference="Kaiser, Mostafa & Neftci 2020, doi:10.3389/fnins.2020.00424",
+        signal="local",
     )
 
     def _signals(

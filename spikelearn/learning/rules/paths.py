@@ -158,20 +158,10 @@ class PathRule:
         where = f"rule {self.info.name!r} online"
         rule = "must have delays of 1 step where its own paths need them"
         require(not late, where, rule, "longer ones")
-        n, longest = network.n_rec, int(np.max(network.delay))
-        rows = (n_samples, network.n_in + n + 1, n)
-        dtype = network.dtype
-        return Traces(
-            synapse=np.zeros(rows, dtype),
-            membrane=np.zeros(rows, dtype),
-            adaptation=np.zeros(rows, dtype),
-            eligibility=np.zeros(rows, dtype),
-            filtered=np.zeros(rows, dtype),
-            output=np.zeros((n_samples, longest, n), dtype),
-            output_filtered=np.zeros((n_samples, n), dtype),
-            one_filtered=np.zeros(n_samples, dtype),
-            time=np.zeros(n_samples, np.int64),
-        )
+        shapes = trace_shapes(network, n_samples)
+        dtypes = dict.fromkeys(shapes, np.dtype(network.dtype))
+        dtypes["time"] = np.dtype(np.int64)
+        return Traces(**{k: np.zeros(shapes[k], dtypes[k]) for k in shapes})
 
     def step(
         self,
@@ -185,7 +175,18 @@ class PathRule:
 
         Summed over the pieces of a trial with fixed weights this is `gradients` of the
         whole trial. `signal` belongs to the steps of the piece.
+
+        Raises
+        ------
+        InvalidValue
+            If a signal has the wrong shape, a state that the rule needs was not
+            recorded, or the traces are those of another trial.
         """
+        for name in self.needs(network):
+            record.state(name)
+        for name, shape in trace_shapes(network, record.n_samples).items():
+            got = getattr(traces, name).shape
+            require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
         weights, paths = network.kernel_weights(), self.paths(network)
         groups = [empty_accumulators(network) for _ in sample_groups(record.n_samples)]
@@ -206,6 +207,21 @@ class PathRule:
 
         run_groups(work, record.n_samples, threads)
         return total(network, groups)
+
+
+def trace_shapes(
+    network: RecurrentNetwork, n_samples: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the traces of a trial by name."""
+    n, longest = network.n_rec, int(np.max(network.delay))
+    of_synapses = ("synapse", "membrane", "adaptation", "eligibility", "filtered")
+    rows = (n_samples, network.n_in + n + 1, n)
+    return dict.fromkeys(of_synapses, rows) | {
+        "output": (n_samples, longest, n),
+        "output_filtered": (n_samples, n),
+        "one_filtered": (n_samples,),
+        "time": (n_samples,),
+    }
 
 
 def empty_accumulators(network: RecurrentNetwork) -> Accumulators:

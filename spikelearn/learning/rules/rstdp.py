@@ -77,6 +77,7 @@ class RSTDP(SpikeTimingRule):
         kept="pairs of spikes in both orders, and their correlation with reward",
         dropped="every derivative: no path from the weight to the error is followed",
         reference="Izhikevich 2007, doi:10.1093/cercor/bhl152",
+        signal="reward",
     )
 
     def __post_init__(self) -> None:
