@@ -38,7 +38,8 @@ class NeurogymTask(GeneratedTask):
 
     Every trial is drawn from a copy of the environment as made, seeded from (seed,
     trial): trials are a pure function of their number, and an environment that changes
-    from trial to trial does not do so here. Trials shorter than `n_steps` are padded
+    from trial to trial does not do so here. An environment that is handed over belongs
+    to the task from then on. Trials shorter than `n_steps` are padded
     with zeros, where the loss does not count; longer ones are refused. Rewards, and
     wrappers that act on step(), have no effect.
 
@@ -47,8 +48,8 @@ class NeurogymTask(GeneratedTask):
     Parameters
     ----------
     env
-        Id of an environment, such as "GoNogo-v0". In Python also an environment or a
-        function that makes one.
+        Id of an environment, such as "DelayComparison-v0". In Python also an
+        environment or a function that makes one.
     n_steps
         Time steps T of a trial; 0 for the length of the first trial.
     dt
@@ -69,7 +70,7 @@ class NeurogymTask(GeneratedTask):
         If the environment cannot be made, or is not of the form above.
     """
 
-    env: Any = "GoNogo-v0"
+    env: Any = "DelayComparison-v0"
     n_steps: int = 0
     dt: float = 0.0
     timing: dict[str, Any] = field(default_factory=dict)
@@ -135,7 +136,7 @@ class NeurogymTask(GeneratedTask):
         """The environment that is copied for every trial."""
         if isinstance(self.env, str):
             env = _make(self.env, self._arguments())
-        elif callable(getattr(self.env, "new_trial", None)) or not callable(self.env):
+        elif not callable(self.env):
             given = {**self.timing, **self.options}
             rule = "must be empty for an environment that is already made"
             where = f"{type(self).__name__}.timing and options"
@@ -143,7 +144,7 @@ class NeurogymTask(GeneratedTask):
             env = self.env
         else:
             env = self.env(**self._arguments())
-        env = copy.deepcopy(_with_trials(env))
+        env = _with_trials(env)
         _seed(env, 0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -160,8 +161,14 @@ class NeurogymTask(GeneratedTask):
 
     def _trial(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return observations (t, n_in) and right actions, (t,) or (t, n_out)."""
-        env = copy.deepcopy(self._environment)
-        _seed(env, int(rng.integers(2**32)))
+        seed = int(rng.integers(2**32))
+        # Functions of an environment, such as random timings, are not copied with it:
+        # they go on to use the generator of the original.
+        _seed(self._environment, seed)
+        base = self._environment.unwrapped
+        kept = (base.observation_space, base.action_space)
+        env = copy.deepcopy(self._environment, {id(space): space for space in kept})
+        _seed(env, seed)
         env.new_trial()
         base, where = env.unwrapped, f"{type(self).__name__}.env"
         missing = [name for name in ("ob", "gt") if not hasattr(base, name)]

@@ -146,6 +146,16 @@ def test_graded_input_becomes_integers_on_its_grid():
         integer_input(np.array([0.03]), 4)
 
 
+def test_real_valued_input_is_refused_by_its_own_message():
+    task = make("dms")
+    network = make_network(n_in=task.n_in, n_out=task.n_out)
+    calibration = task.train_batch(0, 4, seed=0).x
+    with pytest.raises(HardwareError, match="real values, which have no integer form"):
+        quantise(network, calibration, input_bits=task.input_bits)
+    spikes = (calibration > 0.5).astype(np.uint8)
+    quantise(network, spikes, input_bits=0, strict=False)
+
+
 def test_graded_weights_take_the_payload_into_account():
     network = make_network(n_in=8, n_rec=24, n_out=3, drive=1.5)
     grid = np.random.default_rng(0).integers(0, 16, (40, 3, 8)) / 15

@@ -49,7 +49,7 @@ VARIANTS = [
             {
                 "env": "ReachingDelayResponse-v0",
                 "n_steps": 40,
-                "timing": {"fixation": 0},
+                "timing": {"delay": [0, 1000]},
             },
         ),
         marks=pytest.mark.neurogym,

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from spikelearn.tasks import make
+from spikelearn.tasks import handwriting, make
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +189,36 @@ def test_pattern_draws_phases_and_amplitudes_over_their_whole_ranges():
     ratio = np.array(ratios)
     assert ratio.min() >= 0.25 and ratio.max() <= 4.0
     assert within(ratio > 2, 1 / 9, sigmas=4) and within(ratio < 0.5, 1 / 9, sigmas=4)
+
+
+def test_handwriting_is_a_smooth_curve_from_the_origin():
+    target = make("handwriting").train_batch(0, 1, seed=0).target
+    assert target.shape == (1200, 1, 2)
+    pen = target[:, 0].astype(np.float64)
+    assert (pen[0] == 0).all() and np.abs(pen).max() == pytest.approx(1.0)
+    # A pen does not jump, and its velocity does not either.
+    velocity = np.diff(pen, axis=0)
+    assert 0 < np.abs(velocity).max() < 0.01
+    assert np.abs(np.diff(velocity, axis=0)).max() < 5e-4
+    corners = np.interp(np.arange(1200), np.arange(0, 1200, 47), pen[::47, 0])
+    assert np.abs(np.diff(corners, n=2)).max() > 2e-3, "straight strokes would be seen"
+    # Written from left to right, with loops that go back.
+    assert pen[-1, 0] == pytest.approx(1.0) and (velocity[:, 0] < 0).any()
+
+
+def test_handwriting_goes_through_its_points_at_even_intervals():
+    task = make("handwriting", duration_ms=126, n_in=1)
+    pen = task.train_batch(0, 1, seed=0).target[::5, 0].astype(np.float64)
+    points = np.array([p for row in handwriting._PEN for p in row])
+    expected = points - points[0]
+    scale = np.sum(pen * expected) / np.sum(expected**2)
+    assert pen.shape == expected.shape == (26, 2)
+    np.testing.assert_allclose(pen, scale * expected, atol=1e-6)
+    assert np.abs(pen[1:] - scale * expected[:-1]).max() > 0.05
+
+
+def test_handwriting_differs_by_its_seed_in_the_input_alone():
+    a, b = (make("handwriting", pattern_seed=s).train_batch(0, 1, 0) for s in (1, 2))
+    np.testing.assert_array_equal(a.target, b.target)
+    assert not np.array_equal(a.x, b.x)
+    assert within(a.x[1:], 0.05) and not a.x[0].any()

@@ -177,3 +177,47 @@ def test_the_two_data_sets_do_not_share_their_caches():
     assert DigitsRows().train_batch(0, 2, 0).x.shape == (8, 2, 8)
     assert Mnist5kRows().train_batch(0, 2, 0).x.shape == (28, 2, 28)
     assert DigitsRows().train_batch(0, 2, 0).x.shape == (8, 2, 8)
+
+
+def test_smnist_is_mnist5k_in_all_grey_levels():
+    plain, fine = make("mnist5k-rows"), make("smnist-rows")
+    assert fine.input_bits == 8 and (fine.n_in, fine.n_steps) == (28, 28)
+    for part in PARTS:
+        np.testing.assert_array_equal(plain.indices(part), fine.indices(part))
+    batch = next(fine.evaluation("test", 50, 50))
+    chosen = fine.indices("test")[:50]
+    images = load_mnist5k().images[chosen].astype(np.float64) / 255
+    np.testing.assert_allclose(batch.x.transpose(1, 0, 2), images, atol=1e-7)
+    assert np.unique(np.rint(batch.x * 255)).size > 200
+    coarse = next(plain.evaluation("test", 50, 50))
+    np.testing.assert_array_equal(coarse.target, batch.target)
+    assert 0 < np.abs(coarse.x - batch.x).max() < 1 / 15
+
+
+def test_smnist_noise_is_added_to_test_images_only_and_clipped():
+    clean, noisy = make("smnist-rows"), make("smnist-rows", noise=0.2)
+    for split in ("validation", "test"):
+        before, after = (next(t.evaluation(split, 60, 60)) for t in (clean, noisy))
+        np.testing.assert_array_equal(before.target, after.target)
+        assert np.array_equal(before.x, after.x) == (split == "validation")
+    np.testing.assert_array_equal(
+        clean.train_batch(0, 5, seed=0).x, noisy.train_batch(0, 5, seed=0).x
+    )
+    assert after.x.min() == 0.0 and after.x.max() == 1.0
+    background = after.x[before.x == 0.0]
+    # Half of the noise is clipped: what is left of N(0, s^2) has mean s / sqrt(2 pi).
+    assert np.mean(background == 0) == pytest.approx(0.5, abs=0.02)
+    assert background.mean() == pytest.approx(0.2 / np.sqrt(2 * np.pi), rel=0.03)
+    middle = (before.x > 0.45) & (before.x < 0.55)
+    noise = (after.x - before.x)[middle]
+    assert noise.std() == pytest.approx(0.2, rel=0.15) and abs(noise.mean()) < 0.05
+    assert noisy.input_bits is None and "0.2" in noisy.splits["test"]
+
+
+def test_smnist_noise_belongs_to_the_image_and_lasts_as_long_as_its_row():
+    once = next(make("smnist-rows", noise=0.2).evaluation("test", 5, 5)).x
+    twice = make("smnist-rows", noise=0.2, steps_per_row=2)
+    slow = next(twice.evaluation("test", 5, 5)).x
+    np.testing.assert_array_equal(slow[::2], once)
+    np.testing.assert_array_equal(slow[1::2], once)
+    assert not np.array_equal(once[0, 0], once[1, 0]), "rows differ"
