@@ -128,7 +128,8 @@ def _cell(config: RunConfig) -> Cells:
         return {k: np.asarray(getattr(section, k), np.float64) for k in names}
 
     common: dict[str, Any] = numbers("tau_m", "tau_syn")
-    common["input_scaling"] = section.input_scaling
+    if section.input_scaling is not None:  # else the cell's own default
+        common["input_scaling"] = section.input_scaling
     if section.cell == "rate":
         return LeakyRate(
             **common, activation=section.activation, placement=section.placement
@@ -168,7 +169,10 @@ def _structure(
         rng = np.random.default_rng(streams[1])
         given["delay"] = rng.integers(low, high, (n, n), endpoint=True)
     if section.excitatory_fraction is not None:
-        excitatory = np.arange(n) < round(section.excitatory_fraction * n)
+        sizes = section.layers or [n]
+        counts = [round(section.excitatory_fraction * size) for size in sizes]
+        each = zip(sizes, counts, strict=True)
+        excitatory = np.concatenate([np.arange(size) < count for size, count in each])
         given["signs"] = np.where(excitatory, 1, -1)
         given["cell_types"] = np.where(excitatory, 0, 1)
     if section.cell_types is not None:

@@ -56,9 +56,9 @@ class NetworkConfig(_Section):
     `adaptive_fraction` of ALIF neurons adapt; the others have beta = 0. `layers` stacks
     layers of these sizes (n_rec is their sum), recurrent or feed-forward as `recurrent`
     says. Delays are in steps; with `longest_delay` they are drawn evenly between the
-    two. The first `excitatory_fraction` of the neurons is excitatory, the rest
+    two. The first `excitatory_fraction` of each layer is excitatory, the rest
     inhibitory (Dale's law), and these are the cell types unless `cell_types` lists
-    others.
+    others. `input_scaling` defaults to the cell's own: "unit" if it spikes, else "leak".
     """
 
     cell: Literal["LIF", "ALIF", "rate"] = "ALIF"
@@ -79,7 +79,7 @@ class NetworkConfig(_Section):
     v_th: Numbers = 1.0
     t_ref: Numbers = 0.0
     reset: str = "subtract"
-    input_scaling: str = "unit"
+    input_scaling: str | None = None
     tau_out: float = 20.0
     readout_scaling: str = "leak"
     gain: float = 1.0

@@ -175,7 +175,17 @@ def test_the_excitatory_fraction_gives_signs_and_types():
     assert (network.params.w_rec * network.signs >= 0).all()
     listed = network_of("excitatory_fraction=0.75", f"cell_types={[0, 1, 2] * 4}")
     assert listed.cell_types.tolist() == [0, 1, 2] * 4
+    stacked = network_of("excitatory_fraction=0.75", "layers=[8,4]")
+    assert stacked.signs.tolist() == [1] * 6 + [-1] * 2 + [1] * 3 + [-1]
     assert network_of().signs is None
+
+
+def test_the_scaling_of_the_input_defaults_to_that_of_the_cell():
+    spiking = build_trainer(config("cell=LIF", "rule=e-prop", task="dms")).network
+    assert spiking.cell.input_scaling == "unit"
+    for given, scaling in (((), "leak"), (("input_scaling=unit",), "unit")):
+        rate = build_trainer(config("cell=rate", *given, task="dms")).network
+        assert rate.cell.input_scaling == scaling
 
 
 @pytest.mark.parametrize(
