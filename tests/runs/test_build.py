@@ -181,7 +181,7 @@ def test_the_excitatory_fraction_gives_signs_and_types():
 
 
 def test_the_scaling_of_the_input_defaults_to_that_of_the_cell():
-    spiking = build_trainer(config("cell=LIF", "rule=e-prop", task="dms")).network
+    spiking = build_trainer(config("cell=LIF", "tau_m=20", task="dms")).network
     assert spiking.cell.input_scaling == "unit"
     for given, scaling in (((), "leak"), (("input_scaling=unit",), "unit")):
         rate = build_trainer(config("cell=rate", *given, task="dms")).network
