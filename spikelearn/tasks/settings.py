@@ -98,6 +98,7 @@ def rate_settings(
             "placement": "inside",
             "n_rec": n_rec,
             "tau_m": tau_m,
+            "input_scaling": "leak",
             "tau_out": 0.0,
             "gain": gain,
             "gain_in": gain_in,

@@ -38,3 +38,12 @@ def test_a_pattern_is_approached():
     losses = [s.loss for s in train("pattern-generation", 150)]
     assert losses[-1] < 0.85 * losses[0]
     assert np.isfinite(losses).all()
+
+
+def test_delayed_matches_are_learned_beyond_guessing_at_the_decision():
+    """Who fixates without fail and guesses at the one step of decision has log(2)/8."""
+    guessing = np.log(2) / 8
+    losses = [s.loss for s in train("dms", 300)]
+    assert np.mean(losses[-20:]) < 0.5 * guessing
+    frozen = [s.loss for s in train("dms", 20, "optimizer.lr=1e-9")]
+    assert np.mean(frozen) > guessing
