@@ -101,7 +101,7 @@ def offline(rule, network, x, signal):
 @pytest.mark.parametrize(("rule", "cell", "delay"), CASES)
 def test_pieces_add_up_to_the_trial(rule, cell, delay, length):
     late = rule == "snap-1" and delay != "1"
-    for dtype, tolerance in (("float64", 1e-12), ("float32", 3e-6)):
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-6)):
         network, x = make_case(cell, delay, OTHERS if late else OWN, dtype)
         signal = make_full_signal(network, x)
         expected = offline(RULES[rule], network, x, signal)
