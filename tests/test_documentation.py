@@ -63,7 +63,12 @@ def test_the_readme_names_the_make_targets_that_exist():
 EXAMPLES = {
     "01_train_digits.py": ("--iterations", "20"),
     "02_integers_and_lava.py": ("--iterations", "20", "--samples", "2"),
+    "03_what_a_rule_leaves_out.py": (),
+    "04_learn_from_reward.py": ("--iterations", "3"),
     "papers/bellec_2020.py": ("--quick",),
+    "papers/liu_2021.py": ("--quick", "--out", "figures"),
+    "papers/liu_2022.py": ("--quick",),
+    "papers/shervani_tabar_2024.py": ("--quick",),
 }
 
 
