@@ -102,6 +102,9 @@ class Feedback:
         require(0 <= self.decay < 1, where, rule, self.decay)
         finite = 0 <= self.noise < np.inf
         require(finite, "Feedback.noise", "must be >= 0 and finite", self.noise)
+        silent = self.kind == "local" and self.noise > 0
+        hint = "Local readouts send nothing through B."
+        require(not silent, "Feedback.noise", "must be 0 for local", self.noise, hint)
 
     def draw(
         self, n_rec: int, n_out: int, rng: np.random.Generator, dtype: str

@@ -13,7 +13,7 @@ from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.rules import BPTT, MDGL, RSTDP, RULES, EProp, ModProp
 from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork
 from spikelearn.network.connectivity import stack
-from spikelearn.runs import build, resolve_config
+from spikelearn.runs import RunConfig, build, resolve_config
 from spikelearn.runs.build import build_network, build_rule, build_trainer
 
 N = 12
@@ -180,12 +180,15 @@ def test_the_excitatory_fraction_gives_signs_and_types():
     assert network_of().signs is None
 
 
-def test_the_scaling_of_the_input_defaults_to_that_of_the_cell():
-    spiking = build_trainer(config("cell=LIF", "tau_m=20", task="dms")).network
-    assert spiking.cell.input_scaling == "unit"
-    for given, scaling in (((), "leak"), (("input_scaling=unit",), "unit")):
-        rate = build_trainer(config("cell=rate", *given, task="dms")).network
-        assert rate.cell.input_scaling == scaling
+@pytest.mark.parametrize(("cell", "scaling"), [("LIF", "unit"), ("rate", "leak")])
+def test_the_scaling_of_the_input_defaults_to_that_of_the_cell(cell, scaling):
+    task = tasks.make("dms")
+    sections = {"task": {"name": "dms"}, "network": {"cell": cell, "n_rec": N}}
+    network = build_network(RunConfig.model_validate(sections), task)
+    assert network.cell.input_scaling == scaling
+    sections["network"]["input_scaling"] = "unit"
+    network = build_network(RunConfig.model_validate(sections), task)
+    assert network.cell.input_scaling == "unit"
 
 
 @pytest.mark.parametrize(
