@@ -6,7 +6,7 @@ e-prop carries the reward prediction error to the synapses (reward-based e-prop)
 
 Expected: the mean reward on new trials rises from 0.5 to about 0.9, the most that can
 be had, as the right action pays in 90 % of the trials. In the control the rewards do
-not depend on the cue, and it stays at 0.5. Half a minute on two cores.
+not depend on the cue, and it stays at 0.5. One minute on two cores.
 """
 
 # %%
@@ -17,7 +17,7 @@ import numpy as np
 import spikelearn as sl
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--iterations", type=int, default=300)
+parser.add_argument("--iterations", type=int, default=600)
 iterations = parser.parse_args().iterations
 
 

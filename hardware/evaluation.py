@@ -7,8 +7,8 @@ import numpy as np
 from hardware import emulator
 from hardware.description import NetworkDescription
 from hardware.quantization import integer_input, output_scale
+from spikelearn.learning.evaluation import Evaluation, evaluate_split
 from spikelearn.learning.losses import Loss
-from spikelearn.learning.trainer import Evaluation, evaluate_split
 from spikelearn.tasks import Task
 
 __all__ = ["evaluate_description"]

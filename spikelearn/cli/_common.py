@@ -21,7 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from spikelearn.learning.trainer import Evaluation, StepMetrics
+from spikelearn.learning.evaluation import Evaluation
+from spikelearn.learning.trainer import StepMetrics
 
 __all__ = [
     "AVAILABLE_CORES",

@@ -18,7 +18,7 @@ from hardware.quantization_report import QuantizationReport
 from hardware.verification import VerificationReport
 from spikelearn.errors import FileAccessError, FileFormatError
 from spikelearn.files import ensure_folder, read_json, write_json
-from spikelearn.learning.trainer import Evaluation
+from spikelearn.learning.evaluation import Evaluation
 
 __all__ = [
     "DESCRIPTION",

@@ -39,7 +39,7 @@ from spikelearn.cli._export import (
     write_verification,
 )
 from spikelearn.files import write_text
-from spikelearn.learning.trainer import Evaluation, evaluate_network
+from spikelearn.learning.evaluation import Evaluation, evaluate_network
 
 __all__ = [
     "DESCRIPTION",

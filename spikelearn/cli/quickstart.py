@@ -28,7 +28,7 @@ from spikelearn.cli.deployment import (
 )
 from spikelearn.cli.reporting import make_report
 from spikelearn.errors import FileAccessError, optional_import
-from spikelearn.learning.trainer import evaluate_network
+from spikelearn.learning.evaluation import evaluate_network
 
 __all__ = ["register"]
 

@@ -25,7 +25,7 @@ from spikelearn.cli._configuration import (
     ValuesArgument,
     configuration,
 )
-from spikelearn.learning.trainer import Evaluation
+from spikelearn.learning.evaluation import Evaluation
 
 __all__ = ["register"]
 

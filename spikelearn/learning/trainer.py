@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 
-from spikelearn.analysis import firing_rates
 from spikelearn.errors import InvalidValue, require
+from spikelearn.learning.evaluation import Evaluation, evaluate_network, mean_rate
 from spikelearn.learning.gradients import Gradients, global_norm
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Loss, LossResult
@@ -21,14 +20,7 @@ from spikelearn.learning.signals import Feedback, LearningSignal
 from spikelearn.network import Params, Record, RecurrentNetwork
 from spikelearn.tasks import Batch, Task
 
-__all__ = [
-    "SCHEDULES",
-    "Evaluation",
-    "StepMetrics",
-    "Trainer",
-    "evaluate_network",
-    "evaluate_split",
-]
+__all__ = ["SCHEDULES", "StepMetrics", "Trainer"]
 
 SCHEDULES = ("constant", "cosine")
 # Entropy beside the seed: of the feedback matrix, of actions, of noisy signals.
@@ -47,76 +39,6 @@ class StepMetrics:
     accuracy: float | None
     rate_hz: float | None
     gradient_norm: float
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores on a split; nothing is learned from it."""
-
-    split: str
-    samples: int
-    loss: float
-    accuracy: float | None
-    rate_hz: float | None
-
-
-def evaluate_network(
-    network: RecurrentNetwork,
-    task: Task,
-    loss: Loss,
-    split: str,
-    *,
-    size: int | None = None,
-    batch_size: int = 100,
-    threads: int = 1,
-) -> Evaluation:
-    """Run a split through a network and average its scores over samples."""
-
-    def run_batch(x: np.ndarray) -> tuple[np.ndarray, float | None]:
-        record = network.run(x, threads=threads)
-        return record.y, mean_rate(record, network.dt)
-
-    return evaluate_split(
-        run_batch, task, loss, split, size=size, batch_size=batch_size
-    )
-
-
-def evaluate_split(
-    run_batch: Callable[[np.ndarray], tuple[np.ndarray, float | None]],
-    task: Task,
-    loss: Loss,
-    split: str,
-    *,
-    size: int | None = None,
-    batch_size: int = 100,
-) -> Evaluation:
-    """Score any machine that turns input (T, B, n_in) into a readout.
-
-    `run_batch` returns the readout (T, B, n_out) and the mean firing rate (Hz), or None
-    without spikes.
-    """
-    total_loss = 0.0
-    total_rate: float | None = 0.0
-    correct = 0.0
-    samples = 0
-    for batch in task.evaluation(split, size, batch_size):
-        y, rate_hz = run_batch(batch.x)
-        result = loss(y, batch.target, batch.mask)
-        total_loss += result.value * batch.size
-        if total_rate is not None and rate_hz is not None:
-            total_rate += rate_hz * batch.size
-        else:
-            total_rate = None
-        correct += result.n_correct
-        samples += batch.size
-    accuracy = correct / samples if task.kind == "classification" else None
-    rate = None if total_rate is None else total_rate / samples
-    return Evaluation(split, samples, total_loss / samples, accuracy, rate)
-
-
-def mean_rate(record: Record, dt: float) -> float | None:
-    """Return the mean firing rate over neurons and samples, Hz; None without spikes."""
-    return float(firing_rates(record, dt).mean()) if record.spiking else None
 
 
 @dataclass

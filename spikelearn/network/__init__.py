@@ -1,8 +1,10 @@
 """Cells, readout, connectivity and the recurrent network that joins them."""
 
 from spikelearn.network.cells import ALIF, CELLS, LIF, LeakyRate, Surrogate
-from spikelearn.network.model import Params, Record, RecurrentNetwork
+from spikelearn.network.model import RecurrentNetwork
+from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
+from spikelearn.network.record import Record
 
 __all__ = [
     "ALIF",

@@ -1,4 +1,4 @@
-"""The recurrent network: specification, parameters, forward pass."""
+"""The recurrent network: specification and forward pass."""
 
 from __future__ import annotations
 
@@ -23,160 +23,14 @@ from spikelearn.kernels.spiking import (
 from spikelearn.kernels.threads import run_groups
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
+from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
+from spikelearn.network.record import Record
 
-__all__ = ["Params", "Record", "RecurrentNetwork"]
+__all__ = ["RecurrentNetwork"]
 
-LANES = 16  # rows of weights are padded to whole vectors
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
-
-
-class Params:
-    """The numbers of a network that learning may change.
-
-    The weights into the recurrent population live in one buffer with a row per
-    presynaptic unit (inputs above recurrent neurons), which is what kernels read. The
-    attributes are views of it in the convention (post, pre):
-
-    `w_in` (n_rec, n_in), `w_rec` (n_rec, n_rec), `w_out` (n_out, n_rec), `b_out`
-    (n_out,), `bias` (n_rec,). Write into them with `params.w_in[...] = value`.
-    """
-
-    names = ("w_in", "w_rec", "w_out", "b_out", "bias")
-
-    def __init__(self, n_in: int, n_rec: int, n_out: int, dtype: Any) -> None:
-        n_padded = -(-n_rec // LANES) * LANES
-        self.rows = np.zeros((n_in + n_rec, n_padded), dtype)
-        self.out_rows = np.zeros((n_rec, n_out), dtype)
-        self.w_in = self.rows[:n_in, :n_rec].T
-        self.w_rec = self.rows[n_in:, :n_rec].T
-        self.w_out = self.out_rows.T
-        self.b_out = np.zeros(n_out, dtype)
-        self.bias = np.zeros(n_rec, dtype)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the views by name."""
-        return {name: getattr(self, name) for name in self.names}
-
-    def copy(self) -> Params:
-        """Return an independent copy."""
-        n_rec, n_in = self.w_in.shape
-        other = type(self)(n_in, n_rec, self.b_out.size, self.rows.dtype)
-        other.load(self.arrays())
-        return other
-
-    def load(self, arrays: dict[str, np.ndarray]) -> None:
-        """Copy arrays in by name.
-
-        Raises
-        ------
-        InvalidValue
-            If one is missing, not finite or of the wrong shape; nothing is changed.
-        """
-        own = self.arrays()
-        values = {}
-        for name, target in own.items():
-            where = f"Params.{name}"
-            require(name in arrays, where, "must be given", f"only {sorted(arrays)}")
-            with np.errstate(over="ignore"):
-                value = np.asarray(arrays[name]).astype(target.dtype)
-            rule = f"must have shape {target.shape} (post, pre)"
-            require(value.shape == target.shape, where, rule, f"shape {value.shape}")
-            finite = bool(np.isfinite(value).all())
-            rule = f"must be finite in {target.dtype}"
-            require(finite, where, rule, "NaN or infinity")
-            values[name] = value
-        for name, target in own.items():
-            target[...] = values[name]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What one forward pass produced; sequences are (T, B, n).
-
-    `y` is the readout, `output` what neurons send (spikes or rates), `spikes` the uint8
-    raster, `distance` v - A (-inf while refractory; of rate units the argument of f).
-    `v`, `a` and `i` are there when they were asked for. `final` is the state after the
-    last step, from which `RecurrentNetwork.run` can go on.
-    """
-
-    y: np.ndarray
-    events: InputEvents
-    trajectory: Trajectory
-    final: State
-    recorded: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def spiking(self) -> bool:
-        """Whether the neurons spike."""
-        return self.trajectory.first.shape[1] > 0
-
-    @property
-    def n_steps(self) -> int:
-        """Number of time steps T."""
-        return self.trajectory.distance.shape[1]
-
-    @property
-    def n_samples(self) -> int:
-        """Number of samples B."""
-        return self.trajectory.distance.shape[0]
-
-    @property
-    def distance(self) -> np.ndarray:
-        """Distance to threshold, v - A, (T, B, n_rec)."""
-        return self.trajectory.distance.transpose(1, 0, 2)
-
-    @property
-    def spikes(self) -> np.ndarray:
-        """Spike raster z, (T, B, n_rec) uint8."""
-        self._require_spikes("spikes")
-        return (self.distance > 0).astype(np.uint8)
-
-    @property
-    def output(self) -> np.ndarray:
-        """Output r of every neuron, (T, B, n_rec) float: spikes 0 and 1, or rates."""
-        if self.spiking:
-            return (self.distance > 0).astype(self.y.dtype)
-        return self.trajectory.output.transpose(1, 0, 2)
-
-    def _require_spikes(self, what: str) -> None:
-        hint = "Record.output holds what rate units send."
-        require(self.spiking, f"Record.{what}", "needs spiking cells", "rate", hint)
-
-    def spike_events(self, sample: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (step, unit) of the recurrent spikes of one sample in order."""
-        self._require_spikes("spike_events")
-        first = self.trajectory.first[sample]
-        steps = np.repeat(np.arange(self.n_steps), np.diff(first))
-        return steps, self.trajectory.spike[sample, : first[-1]].copy()
-
-    @property
-    def spike_counts(self) -> np.ndarray:
-        """Spikes of every neuron in every sample, (B, n_rec) int64."""
-        self._require_spikes("spike_counts")
-        trajectory = self.trajectory
-        n_rec = trajectory.distance.shape[2]
-        counts = [
-            np.bincount(units[: first[-1]], minlength=n_rec)
-            for first, units in zip(trajectory.first, trajectory.spike, strict=True)
-        ]
-        return np.stack(counts)
-
-    def state(self, name: str) -> np.ndarray:
-        """Return a recorded state `v`, `a` or `i` as (T, B, n_rec).
-
-        `v` is the voltage of the spike test, before reset "zero" clears it.
-
-        Raises
-        ------
-        InvalidValue
-            If it was not recorded.
-        """
-        where = f"Record.state({name!r})"
-        hint = f"Call network.run(x, record=({name!r},))."
-        require(name in self.recorded, where, "must be recorded", "nothing", hint)
-        return getattr(self.trajectory, name).transpose(1, 0, 2)
 
 
 @dataclass(frozen=True, eq=False)

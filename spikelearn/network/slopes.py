@@ -6,7 +6,8 @@ import numpy as np
 
 from spikelearn.kernels.rate import slopes
 from spikelearn.kernels.surrogate import pseudo_derivatives
-from spikelearn.network.model import Record, RecurrentNetwork
+from spikelearn.network.model import RecurrentNetwork
+from spikelearn.network.record import Record
 
 __all__ = ["output_slopes"]
 

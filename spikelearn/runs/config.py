@@ -58,7 +58,7 @@ class NetworkConfig(_Section):
     says. Delays are in steps; with `longest_delay` they are drawn evenly between the
     two. The first `excitatory_fraction` of each layer is excitatory, the rest
     inhibitory (Dale's law), and these are the cell types unless `cell_types` lists
-    others. `input_scaling` defaults to the cell's own: "unit" if it spikes, else "leak".
+    others. `input_scaling` defaults to the cell's own: "unit" if it spikes, or "leak".
     """
 
     cell: Literal["LIF", "ALIF", "rate"] = "ALIF"

@@ -14,13 +14,9 @@ import numpy as np
 from spikelearn import tasks
 from spikelearn.errors import FileFormatError, InvalidValue
 from spikelearn.files import write_json
+from spikelearn.learning.evaluation import Evaluation, evaluate_network
 from spikelearn.learning.losses import Loss
-from spikelearn.learning.trainer import (
-    Evaluation,
-    StepMetrics,
-    Trainer,
-    evaluate_network,
-)
+from spikelearn.learning.trainer import StepMetrics, Trainer
 from spikelearn.network import Params
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.build import build_loss, build_network, build_trainer

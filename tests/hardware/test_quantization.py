@@ -13,7 +13,7 @@ from hardware.quantization import integer_input, quantise
 from hardware.quantization_report import refuse
 from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
 from spikelearn.errors import HardwareError, InvalidValue
-from spikelearn.learning.trainer import evaluate_network
+from spikelearn.learning.evaluation import evaluate_network
 from spikelearn.network import LeakyRate
 from spikelearn.tasks import make
 from tests.helpers import make_input, make_network
