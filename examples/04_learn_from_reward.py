@@ -4,7 +4,7 @@ A contextual bandit: one of four cues is shown, then comes a delay, then the net
 to choose one of two actions. It is told the reward of its own choice and nothing else;
 e-prop carries the reward prediction error to the synapses (reward-based e-prop).
 
-Expected: the mean reward on new trials rises from 0.5 to about 0.9, the most that can
+Expected: the mean reward on new trials rises from 0.5 to about 0.85, of 0.9 that can
 be had, as the right action pays in 90 % of the trials. In the control the rewards do
 not depend on the cue, and it stays at 0.5. One minute on two cores.
 """
@@ -42,7 +42,13 @@ def train(task: sl.Task, seed: int) -> float:
         task.n_in,
         100,
         task.n_out,  # an output per action, and one for the critic
-        cell=sl.ALIF(tau_m=20.0, tau_a=500.0, beta=0.07, v_th=0.6, t_ref=5.0),
+        cell=sl.ALIF(
+            tau_m=20.0,
+            tau_a=500.0,
+            beta=np.repeat([0.0, 0.07], 50),  # half of the cells adapt
+            v_th=0.6,
+            t_ref=5.0,
+        ),
         readout=sl.LeakyReadout(tau_out=20.0),
         dt=task.dt,
     )
