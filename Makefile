@@ -34,9 +34,11 @@ demo: $(VENV)/.stamp-demo
 
 # What is installed here has to be found: its tests fail instead of being skipped.
 test: export SPIKELEARN_REQUIRE_LAVA := 1
-ifneq ($(ORACLES),)
+ifneq ($(findstring norse,$(ORACLES)),)
 test: export SPIKELEARN_REQUIRE_TORCH := 1
 test: export SPIKELEARN_REQUIRE_NORSE := 1
+endif
+ifneq ($(findstring neurogym,$(ORACLES)),)
 test: export SPIKELEARN_REQUIRE_NEUROGYM := 1
 endif
 test: check

@@ -20,7 +20,7 @@ import numpy as np
 from spikelearn.analysis.definitions import define, obstacle
 from spikelearn.errors import InvalidValue, require, unknown_name
 from spikelearn.learning.losses import Loss, LossResult
-from spikelearn.learning.rules import BPTT, DECOLLE, RFLO, RSTDP, Rule
+from spikelearn.learning.rules import BPTT, RFLO, Rule
 from spikelearn.learning.rules.paths import PathRule
 from spikelearn.learning.signals import Feedback, LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
@@ -41,7 +41,7 @@ PARAMETERS = ("w_in", "w_rec", "w_out", "bias")
 RECURRENT_SIDE = ("w_in", "w_rec", "bias")
 FEEDBACK_CHOICES = {
     "symmetric": "w_out^T for every rule, so that only the paths differ",
-    "random": "one fixed random matrix for every rule but the truth",
+    "random": "one fixed random matrix of the default scale, not for the truth",
     "own": "what a rule was published with: random for rflo, symmetric for the rest",
 }
 FEEDBACK_STREAM, ACTION_STREAM = 0xFEED, 0xAC7
@@ -127,7 +127,12 @@ def reason_against(rule: Rule, network: RecurrentNetwork, kind: str) -> str | No
         rule.check(network)
     except InvalidValue as error:
         return str(error)
-    if isinstance(rule, RSTDP) and kind != "reward":
+    if rule.info.signal == "local" and kind == "reward":
+        return (
+            f"rule {rule.info.name!r} must have a target; got a reward task. (Local "
+            "readouts would be told the rewards of actions that were not taken.)"
+        )
+    if rule.info.signal == "reward" and kind != "reward":
         return (
             f"rule {rule.info.name!r} must have a reward; got a {kind} task. (Use a "
             "task of kind reward, or s-tllr, the spike-timing rule that learns from "
@@ -241,7 +246,7 @@ def lag_bins(longest: int) -> list[tuple[int, int]]:
 
 def _feedback_of(rule: Rule, choice: str) -> str:
     """Return the name of the feedback that a rule gets."""
-    if isinstance(rule, DECOLLE):
+    if rule.info.signal == "local":
         return "local"
     if choice == "own":
         return "random" if isinstance(rule, RFLO) else "symmetric"

@@ -3,7 +3,8 @@
 Each synapse has its own eligibility trace, which runs forward in time for one sample at
 a time; what comes back from other neurons is written out. Nothing here calls the
 kernels that compute the rules in training, whose reverse sweeps have no eligibility.
-Time and memory grow with the number of synapses: this is for small networks.
+BPTT and RTRL, which share no code, are the definition of each other. Time and memory
+grow with the number of synapses: this is for small networks.
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, cre
     for t in range(n_steps - 1, -1, -1):
         slot = t % span
         for k in range(n_out):
-            ebar[k] = _flushed(weights.kappa * ebar[k] + signal.error[b, t, k])
-            lbar[k] = _flushed(weights.kappa * lbar[k] + signal.broadcast[b, t, k])
+            ebar[k] = flushed(weights.kappa * ebar[k] + signal.error[b, t, k])
+            lbar[k] = flushed(weights.kappa * lbar[k] + signal.broadcast[b, t, k])
             out.b_out[k] += ebar[k]
         _project(signal.feedback, lbar, weights.out_gain, readout)
         for j in range(n):
@@ -132,7 +132,7 @@ def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, cre
             )
         else:
             slopes(cell.activation, trajectory.distance[b, t], psi)
-        _credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
+        credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
         if paths.through_reset and spiking:
             if cell.reset_to_zero:
                 for j in range(n):
@@ -149,25 +149,25 @@ def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, cre
         # vectorised, because the compiler cannot rule out that they overlap.
         if cell.outside:
             for j in range(n):
-                gv[j] = _flushed(total[j] + cell.alpha_m[j] * gv[j])
+                gv[j] = flushed(total[j] + cell.alpha_m[j] * gv[j])
             for j in range(n):
                 total[j] = cell.zeta[j] * psi[j] * gv[j]
             for j in range(n):
-                gi[j] = _flushed(total[j] + cell.alpha_s[j] * gi[j])
+                gi[j] = flushed(total[j] + cell.alpha_s[j] * gi[j])
             for j in range(n):
                 out.bias[j] += total[j]
         else:
             for j in range(n):
                 total[j] = psi[j] * (total[j] + ga[j])
             for j in range(n):
-                gv[j] = _flushed(total[j] + cell.alpha_m[j] * gv[j])
+                gv[j] = flushed(total[j] + cell.alpha_m[j] * gv[j])
             for j in range(n):
-                ga[j] = _flushed(cell.rho[j] * ga[j] - cell.beta[j] * total[j])
+                ga[j] = flushed(cell.rho[j] * ga[j] - cell.beta[j] * total[j])
             for j in range(n):
-                gi[j] = _flushed(cell.zeta[j] * gv[j] + cell.alpha_s[j] * gi[j])
+                gi[j] = flushed(cell.zeta[j] * gv[j] + cell.alpha_s[j] * gi[j])
             for j in range(n):
                 out.bias[j] += gv[j]
-        _add_input_rows(events, b * n_steps + t, gi, out.w)
+        add_input_rows(events, b * n_steps + t, gi, out.w)
         for j in range(n):
             later[slot, j] = gi[j]
         if credits.shape[1] > 0:
@@ -184,7 +184,7 @@ def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, cre
 
 
 @kernel
-def _flushed(g):
+def flushed(g):
     """Return g, or 0 where it is too small to matter (NaN stays)."""
     return type(g)(0) if abs(g) < TINY else g
 
@@ -210,7 +210,7 @@ def _bring_back(paths, weights, back, t, slot, cross):
     span = weights.longest_delay
     if paths.kind == ONE_HOP_ONLINE:
         for j in range(n):
-            cross[j] = _flushed(weights.kappa * cross[j])
+            cross[j] = flushed(weights.kappa * cross[j])
     else:
         for j in range(n):
             cross[j] = 0
@@ -232,7 +232,7 @@ def _bring_back(paths, weights, back, t, slot, cross):
 
 
 @kernel
-def _credit_outputs(weights, n_in, trajectory, ebar, later, b, t, out):
+def credit_outputs(weights, n_in, trajectory, ebar, later, b, t, out):
     """Credit the weights that read an output of step t. Mutates `out`."""
     span = weights.longest_delay
     slot = t % span
@@ -273,20 +273,20 @@ def _smooth(cell, psi, readout, cross, mu, hidden):
     """
     for j in range(psi.size):
         if cell.outside:
-            first = _flushed(readout[j] + cell.alpha_m[j] * hidden[0, j])
-            rest = _flushed(cross[j] + cell.alpha_m[j] * hidden[1, j])
+            first = flushed(readout[j] + cell.alpha_m[j] * hidden[0, j])
+            rest = flushed(cross[j] + cell.alpha_m[j] * hidden[1, j])
             hidden[0, j] = first
             hidden[1, j] = rest
             g = cell.zeta[j] * (psi[j] * first + mu * rest)
         else:
             p = psi[j] * readout[j] + mu * cross[j]
-            hidden[0, j] = _flushed(p + cell.alpha_m[j] * hidden[0, j])
+            hidden[0, j] = flushed(p + cell.alpha_m[j] * hidden[0, j])
             g = cell.zeta[j] * hidden[0, j]
-        hidden[2, j] = _flushed(g + cell.alpha_s[j] * hidden[2, j])
+        hidden[2, j] = flushed(g + cell.alpha_s[j] * hidden[2, j])
 
 
 @kernel
-def _add_input_rows(events, row, gi, w):
+def add_input_rows(events, row, gi, w):
     """Add `gi` to the gradient rows of the inputs of one step. Mutates `w`."""
     for e in range(events.start[row], events.start[row + 1]):
         k = events.unit[e]

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikelearn.kernels import kernel
-from spikelearn.kernels.adjoint import _add_input_rows, _credit_outputs, _flushed
+from spikelearn.kernels.adjoint import add_input_rows, credit_outputs, flushed
 from spikelearn.kernels.surrogate import pseudo_derivatives
 
 
@@ -75,7 +75,7 @@ def _sample(cell, weights, events, trajectory, drive, pairing, b, out):
     for t in range(n_steps - 1):
         _post_factor(cell, trajectory, pairing, b, t, post)
         for i in range(n):
-            trace[t + 1, i] = _flushed(pairing.lambda_post * trace[t, i] + post[i])
+            trace[t + 1, i] = flushed(pairing.lambda_post * trace[t, i] + post[i])
 
     ebar = np.zeros(n_out, dtype)
     g = np.zeros(n, dtype)
@@ -83,23 +83,23 @@ def _sample(cell, weights, events, trajectory, drive, pairing, b, out):
     later = np.zeros((span, n), dtype)  # rows of the steps t + 1 to t + span
     for t in range(n_steps - 1, -1, -1):
         for k in range(n_out):
-            ebar[k] = _flushed(weights.kappa * ebar[k] + drive.error[b, t, k])
+            ebar[k] = flushed(weights.kappa * ebar[k] + drive.error[b, t, k])
             out.b_out[k] += ebar[k]
-        _credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
+        credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
         _post_factor(cell, trajectory, pairing, b, t, post)
         for i in range(n):
-            signal[i] = _flushed(pairing.lambda_e * signal[i] + drive.signal[b, t, i])
+            signal[i] = flushed(pairing.lambda_e * signal[i] + drive.signal[b, t, i])
         for i in range(n):
             post[i] *= signal[i]
         for i in range(n):
             out.bias[i] += pairing.bias * post[i]
         for i in range(n):
-            g[i] = _flushed(pairing.lambda_pre * g[i] + pairing.causal * post[i])
+            g[i] = flushed(pairing.lambda_pre * g[i] + pairing.causal * post[i])
         for i in range(n):
             post[i] = pairing.acausal * signal[i]
         for i in range(n):
             later[t % span, i] = g[i] + post[i] * trace[t, i]
-        _add_input_rows(events, b * n_steps + t, later[t % span], out.w)
+        add_input_rows(events, b * n_steps + t, later[t % span], out.w)
 
 
 @kernel

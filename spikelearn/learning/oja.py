@@ -1,7 +1,7 @@
 """Plasticity without a task: Oja's rules for recurrent weights, and their control.
 
-A term is a displacement that is added to the weights after the step of the optimiser,
-so that its size means the same whatever the optimiser does to gradients.
+A term is a displacement that is added to the weights once per trial, after the step of
+the optimiser, so that its size means the same whatever the optimiser does to gradients.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, cast
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
-from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network import RecurrentNetwork
 from spikelearn.network.cells import decay_factor
 
 __all__ = [
@@ -48,7 +48,7 @@ class PlasticityTerm(Protocol):
     info: ClassVar[TermInfo]
 
     def displacement(
-        self, network: RecurrentNetwork, record: Record
+        self, network: RecurrentNetwork, output: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Return what is to be added to parameters, by name."""
 
@@ -131,11 +131,11 @@ class Oja:
         require(self.max_step > 0, "Oja.max_step", "must be > 0", self.max_step)
 
     def displacement(
-        self, network: RecurrentNetwork, record: Record
+        self, network: RecurrentNetwork, output: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Return {"w_rec": (n_rec, n_rec)}, what is to be added to the weights."""
         w_rec = network.params.w_rec
-        post, trace = _activity(network, record)
+        post, trace = _activity(network, output)
         step = _correlation(network.delay, post, trace)
         rows = post.reshape(-1, network.n_rec)
         if self.form == "subspace":
@@ -183,7 +183,7 @@ class WeightDecay:
         require(0 <= self.strength <= 1, where, rule, self.strength)
 
     def displacement(
-        self, network: RecurrentNetwork, record: Record
+        self, network: RecurrentNetwork, output: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Return {"w_rec": (n_rec, n_rec)}, what is to be added to the weights."""
         return {"w_rec": -self.strength * network.params.w_rec}
@@ -196,12 +196,12 @@ PLASTICITY_TERMS: dict[str, type[PlasticityTerm]] = {
 
 
 def _activity(
-    network: RecurrentNetwork, record: Record
+    network: RecurrentNetwork, output: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return r and the trace at the presynaptic side, both (T, B, n_rec) float64."""
     cell, dt = network.cell, network.dt
     rate = cell.kind == "rate"
-    output = record.output.astype(np.float64)
+    output = output.astype(np.float64)
     trace = _low_pass(output, decay_factor(cell.tau_syn, dt))
     if rate and getattr(cell, "placement", "inside") == "outside":
         return output, trace

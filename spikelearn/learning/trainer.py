@@ -17,7 +17,7 @@ from spikelearn.learning.oja import PlasticityTerm
 from spikelearn.learning.optimizers import Optimizer, clip_gradients
 from spikelearn.learning.rules import OnlineRule, Rule
 from spikelearn.learning.signals import Feedback, LearningSignal
-from spikelearn.network import Params, Record, RecurrentNetwork
+from spikelearn.network import Params, RecurrentNetwork
 from spikelearn.tasks import Batch, Task
 
 __all__ = ["SCHEDULES", "StepMetrics", "Trainer"]
@@ -29,7 +29,7 @@ FEEDBACK_STREAM, ACTION_STREAM, NOISE_STREAM = 0xFEED, 0xAC7, 0x2015E
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What one iteration reports, measured on its training batch before the update.
+    """What one iteration reports, measured on its training batch as it was learned.
 
     `rate_hz` is None for rate units; `loss` of a reward task is minus the mean reward.
     """
@@ -43,7 +43,7 @@ class StepMetrics:
 
 @dataclass
 class Trainer:
-    """Trains a network on a task with one local rule and its learning signal.
+    """Trains a network on a task with one rule and its learning signal.
 
     An iteration is: draw a batch, run it, error of the readout, gradients of the rule
     (with the firing-rate term), weight decay, clipping, optimiser step, plasticity
@@ -62,9 +62,10 @@ class Trainer:
     rate
         Firing-rate regularisation.
     terms
-        Displacements of weights that are added after each step of the optimiser.
+        Displacements of weights that are added at the end of each iteration.
     update_every
-        Steps between two updates within a trial; 0: one update at its end.
+        Steps between two updates within a trial; 0: one update at its end. Decays of
+        the optimiser and of adaptive feedback are per update.
     batch_size, iterations
         `iterations` is the length of the learning-rate schedule.
     trainable
@@ -158,16 +159,36 @@ class Trainer:
             where, rule = "Feedback.kind", "must be one that carries a reward"
             hint = "Use 'symmetric', 'random' or 'adaptive' with a reward task."
             require(kind not in ("target", "local"), where, rule, kind, hint)
+        self._check_layers()
         if info.signal == "local":
             where, rule = "Feedback.kind", f"must be 'local' with rule {info.name!r}"
-            require(kind == "local", where, rule, kind)
+            hint = "In a configuration: learning.feedback = 'local'."
+            require(kind == "local", where, rule, kind, hint)
         if info.signal == "reward":
             where = f"rule {info.name!r}"
             hint = "Rules for tasks with a target: e-prop and others."
             rule = "must be used with a reward task"
             require(rewarded, where, rule, self.task.kind, hint)
             where, rule = "FiringRate.strength", f"must be 0 with rule {info.name!r}"
-            require(self.rate.strength == 0, where, rule, self.rate.strength)
+            hint = "In a configuration: learning.rate_strength = 0."
+            require(self.rate.strength == 0, where, rule, self.rate.strength, hint)
+
+    def _check_layers(self) -> None:
+        """Refuse to leave a whole layer without any learning signal."""
+        network, kind, info = self.network, self.feedback.kind, self.rule.info
+        mask_out = cast(np.ndarray, network.mask_out)
+        ends = np.cumsum(network.layers)
+        heard = [
+            mask_out[:, e - n : e].any()
+            for e, n in zip(ends, network.layers, strict=True)
+        ]
+        deaf = [layer for layer, hears in enumerate(heard) if not hears]
+        teaches = kind not in ("symmetric", "adaptive") or info.hops != "none"
+        teaches = teaches or info.signal != "error"
+        rule = f"must reach every layer with rule {info.name!r}"
+        got = f"{kind!r}, and no readout at layer {deaf[0] if deaf else 0}"
+        hint = "Use learning.feedback = 'random' or 'local', or rule mdgl or bptt."
+        require(teaches or not deaf, "Feedback.kind", rule, got, hint)
 
     def _check_online(self) -> None:
         where, rule = "Trainer.update_every", "must be 0 with {}"
@@ -236,7 +257,9 @@ class Trainer:
             reward=result.reward,
         )
         estimate = self.rule.gradients(network, record, signal, threads=self.threads)
-        norm = self._update(estimate, result.value, record)
+        norm = self._update(estimate, result.value)
+        if self.terms:
+            self._apply_terms(record.output)
         return result, mean_rate(record, network.dt), norm
 
     def _step_within(self, batch: Batch) -> tuple[LossResult, float | None, float]:
@@ -281,13 +304,15 @@ class Trainer:
                 direct=None if direct is None else direct[piece],
             )
             estimate = rule.step(network, record, signal, traces, threads=threads)
-            norm = self._update(estimate, result.value, record)
+            norm = self._update(estimate, result.value)
+        if self.terms:
+            self._apply_terms(outputs)
         rate = None
         if network.spiking:
             rate = float(1000.0 * outputs.mean() / network.dt)
         return result, rate, norm
 
-    def _update(self, estimate: Gradients, loss: float, record: Record) -> float:
+    def _update(self, estimate: Gradients, loss: float) -> float:
         """Move the weights; return the norm of the gradient."""
         network = self.network
         learned = self._learned()
@@ -302,12 +327,20 @@ class Trainer:
         self.optimizer.step(learned, gradients, self.optimizer_state, scale)
         if "w_out" in learned:
             self.feedback.follow(before, network.params.w_out, scale)
-        moves = [term.displacement(network, record) for term in self.terms]
+        network.constrain()
+        return norm
+
+    def _apply_terms(self, output: np.ndarray) -> None:
+        """Add the displacements of the plasticity terms, once per trial.
+
+        `output` is what the neurons sent in the whole trial, (T, B, n_rec).
+        """
+        learned = self._learned()
+        moves = [term.displacement(self.network, output) for term in self.terms]
         for move in moves:
             for name in learned.keys() & move.keys():
                 learned[name] += move[name]
-        network.constrain()
-        return norm
+        self.network.constrain()
 
     def _decay_weights(
         self, learned: dict[str, np.ndarray], gradients: dict[str, np.ndarray]

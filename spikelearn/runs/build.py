@@ -256,7 +256,7 @@ def _terms(config: RunConfig) -> tuple[PlasticityTerm, ...]:
     if learning.oja_form is not None:
         strength, norm = learning.oja_strength, learning.oja_row_norm
         terms.append(Oja(learning.oja_form, strength, norm, learning.oja_max_step))
-    if learning.recurrent_decay > 0:
+    if learning.recurrent_decay != 0:
         terms.append(WeightDecay(learning.recurrent_decay))
     return tuple(terms)
 

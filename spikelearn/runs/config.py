@@ -65,8 +65,8 @@ class NetworkConfig(_Section):
     n_rec: int = Field(100, ge=1, le=100_000)
     layers: list[int] | None = None
     recurrent: bool | list[bool] = True
-    delay: int = Field(1, ge=1)
-    longest_delay: int | None = Field(None, ge=1)
+    delay: int = Field(1, ge=1, le=100_000)
+    longest_delay: int | None = Field(None, ge=1, le=100_000)
     excitatory_fraction: float | None = Field(None, ge=0, le=1)
     cell_types: list[int] | None = None
     activation: str = "relu"
@@ -85,7 +85,7 @@ class NetworkConfig(_Section):
     gain: float = 1.0
     gain_in: float = 1.0
     gain_out: float = 1.0
-    density: float = 1.0
+    density: float = Field(1.0, gt=0, le=1)
     surrogate: str = "triangular"
     gamma: float = 0.3
     width: float = 1.0

@@ -156,8 +156,11 @@ def wanted(rule):
     """Return the kinds of task, cell and feedback that suit a rule."""
     kind = "reward" if rule.info.signal == "reward" else "regression"
     cell = "rate" if rule.info.cells == ("rate",) else "LIF"
-    feedback = "local" if rule.info.signal == "local" else "adaptive"
-    return {"kind": kind, "cell": cell, "feedback": Feedback(feedback)}
+    feedback = "random" if rule.info.hops == "none" else "adaptive"
+    scale = 1.0 if feedback == "random" else None
+    if rule.info.signal == "local":
+        feedback, scale = "local", None
+    return {"kind": kind, "cell": cell, "feedback": Feedback(feedback, scale)}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -195,6 +198,37 @@ def test_training_keeps_masks_signs_and_stacks(name, optimizer):
         assert changed.mean() > 0.3, f"{array}: a control that lives"
     obeying = network.mask & (signs != 0)
     assert (after["w_rec"] == 0)[obeying].any(), "a weight has met the wall"
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "adaptive"])
+def test_no_layer_is_left_without_a_learning_signal(kind):
+    net = stack(N_IN, (5, 4), N_OUT)
+    message = r"must reach every layer with rule 'e-prop'; got .* no readout at layer 0"
+    with pytest.raises(InvalidValue, match=message):
+        make_trainer(EProp(), net=net, feedback=Feedback(kind))
+    for rule, feedback in ((EProp(), "random"), (MDGL("one-hop"), kind)):
+        trainer = make_trainer(rule, net=net, feedback=Feedback(feedback))
+        before = weights(trainer)
+        train(trainer, 2)
+        assert (weights(trainer)["w_in"] != before["w_in"]).any()
+
+
+def test_terms_count_once_per_trial_and_see_all_of_it():
+    """Whatever the pieces, what Oja's rule and the decay do is that of the trial."""
+    moved = []
+    for pieces in (0, 1, 5):
+        trainer = make_trainer(
+            EProp(),
+            optimizer=SGD(1e-12),
+            update_every=pieces,
+            terms=(Oja("neuron", 0.05), WeightDecay(0.1)),
+        )
+        before = weights(trainer)["w_rec"].copy()
+        trainer.step()
+        moved.append(weights(trainer)["w_rec"] - before)
+    assert np.abs(moved[0]).max() > 1e-3
+    for other in moved[1:]:
+        np.testing.assert_allclose(other, moved[0], rtol=1e-5, atol=1e-7)
 
 
 def test_without_the_projection_signs_would_be_lost(monkeypatch):
@@ -402,7 +436,7 @@ def test_local_feedback_is_the_error_of_a_readout_of_each_layer(task):
     (signal,), trainer = one_signal("local", task=task, net=net)
     assert not signal.broadcast.any()
     assert signal.error.any(), "the readout learns as ever"
-    fresh = make_trainer(EProp(), kind=task, net=net)
+    fresh = make_trainer(BPTT(), kind=task, net=net)
     batch = fresh.task.train_batch(0, 6, 0)
     r, matrix = fresh.network.run(batch.x).output, trainer.feedback.matrix
     for layer in (slice(0, 4), slice(4, 9)):

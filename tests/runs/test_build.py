@@ -25,7 +25,7 @@ def config(*overrides, task="digits-rows"):
 
 
 def network_of(*overrides):
-    return build_trainer(config(*overrides)).network
+    return build_trainer(config("feedback=random", *overrides)).network
 
 
 # Rules and their options ------------------------------------------------------------

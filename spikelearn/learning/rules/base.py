@@ -18,6 +18,7 @@ __all__ = ["OnlineRule", "Rule", "RuleInfo", "check_cell"]
 class RuleInfo:
     """What a rule is, in the words that `spikelearn rules` prints.
 
+    `hops` says over how many other neurons credit comes back: "none", "one" or "all".
     `local`: a synapse needs only what its two neurons know, and a learning signal.
     `online`: traces that run forward in time can compute it; `credit` says when this
     implementation does. `cells` are the kinds of cells that it is defined for, and
@@ -28,6 +29,7 @@ class RuleInfo:
     name: str
     title: str
     exact: bool
+    hops: str
     local: bool
     online: bool
     credit: str

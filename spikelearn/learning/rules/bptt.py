@@ -42,6 +42,7 @@ class BPTT(PathRule):
         name="bptt",
         title="Backpropagation through time",
         exact=True,
+        hops="all",
         local=False,
         online=False,
         credit="at the end of a trial",

@@ -19,10 +19,11 @@ __all__ = ["DECOLLE"]
 class DECOLLE(PathRule):
     """DECOLLE: a fixed random readout at every layer sends its error back at once.
 
-        dE/dw_ji = sum_t (G^T delta[t])_j e_ji[t],   e_ji[t] = psi_j[t] xbar_ji[t]
+        dE/dw_ji = sum_t (G^T delta[t])_j e_ji[t]
 
-    with G the random readout of the layer of j and delta[t] the derivative of its loss
-    at step t. There is no readout filter on the eligibility and nothing comes from
+    with G the random readout of the layer of j, delta[t] the derivative of its loss at
+    step t, and e_ji the eligibility of e-prop (psi_j xbar_ji for a LIF cell, as
+    published). There is no readout filter on the eligibility and nothing comes from
     other layers. The signal is made by `Feedback("local")`.
 
     References
@@ -34,6 +35,7 @@ class DECOLLE(PathRule):
         name="decolle",
         title="Deep continuous local learning",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial, or every K steps",

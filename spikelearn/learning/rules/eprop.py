@@ -34,6 +34,7 @@ class EProp(PathRule):
         name="e-prop",
         title="Eligibility propagation",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial, or every K steps",

@@ -23,20 +23,23 @@ VARIANTS = ("cell-types", "one-hop", "online")
 class MDGL(PathRule):
     """MDGL: e-prop, and one hop back through type-specific neuromodulation.
 
-        dE/dw_pq = sum_t (D_p[t] + Gamma_p[t]) e_pq[t]
+        dE/dw_pq = sum_t (D_p[t] + M_p[t] + Gamma_p[t]) e_pq[t]
         Gamma_p[t] = sum_j h_jp zeta_j psi_j[t+d] D_j[t+d]
         D_j[t] = sum_k B_jk out_gain sum_(s >= t) kappa^(s-t) error_k[s]
 
-    with h_jp the mean of the weights between the types of j and p for connections that
-    exist. The sum over j within a type is what a diffuse neuromodulator carries.
+    with M what acts on the neuron itself (firing-rate term, local readouts), d the
+    delay from p to j, and h_jp the mean of the weights between the types of j and p for
+    connections that exist. The sum over j within a type is what a diffuse
+    neuromodulator carries.
 
     Parameters
     ----------
     variant
         "cell-types"; "one-hop" with h the weights themselves (the same truncation
         without averages); "online" with the type means and the error of the moment,
-        Gamma_p[t] = kappa Gamma_p[t+1] + sum_j h_jp zeta_j psi_j[t+1] L_j[t+1] and
-        L_j = sum_k B_jk out_gain error_k, which forward traces can compute.
+        Gamma_p[t] = kappa Gamma_p[t+1] + sum_j h_jp zeta_j psi_j[t+d] L_j[t+d] and
+        L_j = sum_k B_jk out_gain error_k, which forward traces can compute (`start`
+        needs delays of a step).
     non_local
         Use the means for all pairs of neurons, not only for those connected.
 
@@ -52,12 +55,13 @@ class MDGL(PathRule):
         name="mdgl",
         title="Multidigraph learning",
         exact=False,
+        hops="one",
         local=True,
         online=True,
         credit="at the end of a trial; variant online also every K steps",
         cells=("LIF", "ALIF", "rate"),
         kept="paths inside the neuron, and through one other neuron with weights "
-        "averaged over cell types",
+        "averaged over cell types (variant one-hop: with the weights themselves)",
         dropped="paths through more neurons and through the reset; the leak of the "
         "neuron in between",
         reference="Liu et al. 2021, doi:10.1073/pnas.2111821118",

@@ -21,14 +21,17 @@ __all__ = ["ModProp"]
 class ModProp(PathRule):
     """ModProp: e-prop, and all hops back with constant slopes and average weights.
 
-        dE/dw_pq = sum_t (D_p[t] + Gamma_p[t]) e_pq[t]
+        dE/dw_pq = sum_t (D_p[t] + M_p[t] + Gamma_p[t]) e_pq[t]
         Gamma_p[t] = sum_j h_jp g_j[t + d]
 
-    where g = dE/di in a smoothed network: the neuron that the readout hits has its true
-    derivative, all later hops the constant mu in its place, the leak is kept, and
-    every weight is the mean over all pairs of the two cell types, h. That adjoint is
-    linear and time-invariant in the signals of the cell types, so that a fixed filter
-    at each synapse can apply it. Adaptation of other neurons is left out.
+    where D is the effect on the readout, M what acts on the neuron itself (firing-rate
+    term, local readouts), and g = dE/di in a smoothed network: the neuron that the
+    readout hits has its true derivative, all later hops the constant mu in its place,
+    the leak is kept, and every weight is the mean over all pairs of the two cell types,
+    h. (The published code keeps the leak as well; the filter of the paper,
+    mu^(s-1) h^s, is the case without.) That adjoint is linear and time-invariant in the
+    signals of the cell types, so that a fixed filter at each synapse can apply it.
+    Adaptation of other neurons is left out.
 
     Parameters
     ----------
@@ -51,6 +54,7 @@ class ModProp(PathRule):
         name="modprop",
         title="Modulatory propagation",
         exact=False,
+        hops="all",
         local=True,
         online=True,
         credit="at the end of a trial",

@@ -9,6 +9,7 @@ runs (`start`, `step`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, cast
 
 import numpy as np
@@ -23,14 +24,9 @@ from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 
-__all__ = ["PathRule", "empty_accumulators", "kernel_signal", "local_paths", "total"]
+__all__ = ["PathRule", "kernel_signal", "make_paths", "sum_over_samples"]
 
 NO_HOP = np.zeros((0, 0))
-
-
-def local_paths(network: RecurrentNetwork) -> Paths:
-    """Return the paths of rules that keep none between neurons."""
-    return make_paths(network, LOCAL, NO_HOP)
 
 
 def make_paths(
@@ -54,7 +50,7 @@ class PathRule:
 
     def paths(self, network: RecurrentNetwork) -> Paths:
         """Return what comes back to a neuron from others."""
-        return local_paths(network)
+        return make_paths(network, LOCAL, NO_HOP)
 
     def needs(self, network: RecurrentNetwork) -> tuple[str, ...]:
         """Return the states that `RecurrentNetwork.run` has to record."""
@@ -116,9 +112,8 @@ class PathRule:
         n_samples = record.n_samples
         n_kept = record.n_steps if with_credit else 0
         credits = np.empty((n_samples, n_kept, network.n_rec), network.dtype)
-        groups = [empty_accumulators(network) for _ in sample_groups(n_samples)]
 
-        def work(group: int, start: int, stop: int) -> None:
+        def work(start: int, stop: int, out: Accumulators) -> None:
             credit(
                 network.cell_constants,
                 weights,
@@ -128,12 +123,12 @@ class PathRule:
                 paths,
                 start,
                 stop,
-                groups[group],
+                out,
                 credits,
             )
 
-        run_groups(work, n_samples, threads)
-        return total(network, groups), credits.transpose(1, 0, 2)
+        gradients = sum_over_samples(network, n_samples, threads, work)
+        return gradients, credits.transpose(1, 0, 2)
 
     def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:
         """Return the traces of a trial that has not begun.
@@ -143,6 +138,13 @@ class PathRule:
         InvalidValue
             If traces that run forward cannot compute the rule in this network.
         """
+        self._check_online(network)
+        shapes = trace_shapes(network, n_samples)
+        dtypes = dict.fromkeys(shapes, np.dtype(network.dtype))
+        dtypes["time"] = np.dtype(np.int64)
+        return Traces(**{k: np.zeros(shapes[k], dtypes[k]) for k in shapes})
+
+    def _check_online(self, network: RecurrentNetwork) -> None:
         self.check(network)
         kind = self.paths(network).kind
         if kind not in (LOCAL, DIAGONAL, ONE_HOP_ONLINE):
@@ -158,10 +160,6 @@ class PathRule:
         where = f"rule {self.info.name!r} online"
         rule = "must have delays of 1 step where its own paths need them"
         require(not late, where, rule, "longer ones")
-        shapes = trace_shapes(network, n_samples)
-        dtypes = dict.fromkeys(shapes, np.dtype(network.dtype))
-        dtypes["time"] = np.dtype(np.int64)
-        return Traces(**{k: np.zeros(shapes[k], dtypes[k]) for k in shapes})
 
     def step(
         self,
@@ -179,9 +177,11 @@ class PathRule:
         Raises
         ------
         InvalidValue
-            If a signal has the wrong shape, a state that the rule needs was not
-            recorded, or the traces are those of another trial.
+            If the rule cannot be credited while a trial runs, a signal has the wrong
+            shape, a state that the rule needs was not recorded, or the traces are those
+            of another trial.
         """
+        self._check_online(network)
         for name in self.needs(network):
             record.state(name)
         for name, shape in trace_shapes(network, record.n_samples).items():
@@ -189,9 +189,8 @@ class PathRule:
             require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
         weights, paths = network.kernel_weights(), self.paths(network)
-        groups = [empty_accumulators(network) for _ in sample_groups(record.n_samples)]
 
-        def work(group: int, start: int, stop: int) -> None:
+        def work(start: int, stop: int, out: Accumulators) -> None:
             accumulate(
                 network.cell_constants,
                 weights,
@@ -202,11 +201,10 @@ class PathRule:
                 start,
                 stop,
                 traces,
-                groups[group],
+                out,
             )
 
-        run_groups(work, record.n_samples, threads)
-        return total(network, groups)
+        return sum_over_samples(network, record.n_samples, threads, work)
 
 
 def trace_shapes(
@@ -224,19 +222,28 @@ def trace_shapes(
     }
 
 
-def empty_accumulators(network: RecurrentNetwork) -> Accumulators:
-    """Return zeros in the layout of the kernels."""
+def sum_over_samples(
+    network: RecurrentNetwork,
+    n_samples: int,
+    threads: int,
+    work: Callable[[int, int, Accumulators], None],
+) -> Gradients:
+    """Add up what `work(start, stop, out)` accumulates, in groups of samples.
+
+    The groups are added in order, whatever the number of threads, and connections that
+    do not exist get 0.
+    """
     params = network.params
-    return Accumulators(
-        w=np.zeros_like(params.rows),
-        bias=np.zeros_like(params.bias),
-        w_out=np.zeros_like(params.out_rows),
-        b_out=np.zeros_like(params.b_out),
-    )
-
-
-def total(network: RecurrentNetwork, groups: list[Accumulators]) -> Gradients:
-    """Add the sums of all groups in order, and leave out what does not exist."""
+    groups = [
+        Accumulators(
+            w=np.zeros_like(params.rows),
+            bias=np.zeros_like(params.bias),
+            w_out=np.zeros_like(params.out_rows),
+            b_out=np.zeros_like(params.b_out),
+        )
+        for _ in sample_groups(n_samples)
+    ]
+    run_groups(lambda g, a, b: work(a, b, groups[g]), n_samples, threads)
     summed = groups[0]
     for other in groups[1:]:
         for sum_, part in zip(summed, other, strict=True):
@@ -262,9 +269,13 @@ def kernel_signal(
     Raises
     ------
     InvalidValue
-        If an array has the wrong shape.
+        If an array has the wrong shape, or the record is that of another network.
     """
     n_steps, n_samples = record.n_steps, record.n_samples
+    mine = (network.n_in, network.n_rec, network.spiking)
+    theirs = (record.events.n_in, record.distance.shape[2], record.spiking)
+    rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
+    require(mine == theirs, "record", rule, theirs)
     n_rec, n_out = network.n_rec, network.n_out
     neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
     if neuron is None:

@@ -15,11 +15,13 @@ __all__ = ["RFLO"]
 class RFLO(PathRule):
     """RFLO, for rate units.
 
-        outside: p_ji[t] = alpha_j p_ji[t-1] + zeta_j f'(u_j[t]) r_i[t-1]
-                 dE/dw_ji = sum_t (B error[t])_j p_ji[t]
-        inside:  eps_i[t] = alpha eps_i[t-1] + zeta r_i[t-1]
-                 dE/dw_ji = sum_t (B error[t])_j f'(h_j[t]) eps_i[t]
+        dE/dw_ji = sum_t (B error[t])_j F_kappa(p_ji)[t]
+        outside: p_ji[t] = alpha_j p_ji[t-1] + zeta_j f'(u_j[t]) s_i[t-d]
+        inside:  p_ji[t] = f'(h_j[t]) eps_i[t],
+                 eps_i[t] = alpha_j eps_i[t-1] + zeta_j s_i[t-d]
 
+    with d the delay of the synapse, s_i the output of i through the synaptic filter of
+    j (r_i itself without one) and F_kappa the filter of the readout (times its gain).
     It is real-time recurrent learning with the Jacobian cut to the leak, which is also
     what e-prop keeps of a rate unit: the two differ in their cells and, as published,
     in the feedback, which is random here (`feedback="random"`).
@@ -33,6 +35,7 @@ class RFLO(PathRule):
         name="rflo",
         title="Random feedback local online learning",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial, or every K steps",

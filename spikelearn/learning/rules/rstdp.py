@@ -70,6 +70,7 @@ class RSTDP(SpikeTimingRule):
         name="r-stdp",
         title="Reward-modulated spike-timing-dependent plasticity",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial",

@@ -31,8 +31,8 @@ class RTRL:
 
     where dv/dw, di/dw and da/dw follow the equations of the time step, with
     sum_j w_kj M_j[t - d_kj] entering di_k/dw. It equals BPTT and shares no code with
-    it. Time O(N^4) a step and memory O(N^3) (a few hundred MB at the limit of 64
-    neurons).
+    it. Time O(N^4) a step and memory O(N^3): some ten MB per step of delay at the limit
+    of 64 neurons.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class RTRL:
         name="rtrl",
         title="Real-time recurrent learning",
         exact=True,
+        hops="all",
         local=False,
         online=True,
         credit="at the end of a trial",

@@ -21,13 +21,14 @@ class SnAp1(PathRule):
     The eligibility of e-prop with the paths from the output of a neuron to itself kept
     as well, the reset and the self-connection:
 
-        e_ji[t] = psi_j (m_ji[t] - beta_j eps_ji[t])
+        e_ji[t] = psi_j (m_ji[t] - beta_j eps_ji[t]),  eps as in e-prop
         m_ji[t] = alpha_m m_ji[t-1] + zeta s_ji[t] - v_th e_ji[t-1]   (reset "subtract")
         s_ji[t] = alpha_s s_ji[t-1] + r_i[t-d] + w_jj e_ji[t-d_jj]
 
-    For rate units without self-connections it is e-prop. It is also the rule that OSTL
-    uses when it keeps the diagonal of the recurrent Jacobian (Bohnstingl et al. 2022,
-    doi:10.1109/TNNLS.2022.3153985).
+    Reset "zero" takes m_ji[t] := (1 - z_j) m_ji[t] - v_j e_ji[t] after the step; rate
+    units have no reset. For rate units without self-connections it is e-prop. It is
+    also the rule that OSTL uses when it keeps the diagonal of the recurrent Jacobian
+    (Bohnstingl et al. 2022, doi:10.1109/TNNLS.2022.3153985).
 
     References
     ----------
@@ -38,6 +39,7 @@ class SnAp1(PathRule):
         name="snap-1",
         title="Sparse one-step approximation of RTRL, diagonal",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial, or every K steps",

@@ -65,6 +65,7 @@ class STLLR(SpikeTimingRule):
         name="s-tllr",
         title="STDP-inspired temporal local learning rule",
         exact=False,
+        hops="none",
         local=True,
         online=True,
         credit="at the end of a trial",

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.kernels.adjoint import Accumulators
 from spikelearn.kernels.three_factor import Drive, Pairing, three_factor
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
-from spikelearn.learning.rules.paths import empty_accumulators, total
+from spikelearn.learning.rules.paths import sum_over_samples
 from spikelearn.network import Record, RecurrentNetwork
 
 __all__ = ["SpikeTimingRule", "pairing"]
@@ -46,9 +46,8 @@ class SpikeTimingRule:
     ) -> Gradients:
         """Return the gradients of `kernels.three_factor` for a recorded batch."""
         weights = network.kernel_weights()
-        groups = [empty_accumulators(network) for _ in sample_groups(record.n_samples)]
 
-        def work(group: int, start: int, stop: int) -> None:
+        def work(start: int, stop: int, out: Accumulators) -> None:
             three_factor(
                 network.cell_constants,
                 weights,
@@ -58,8 +57,7 @@ class SpikeTimingRule:
                 pairing,
                 start,
                 stop,
-                groups[group],
+                out,
             )
 
-        run_groups(work, record.n_samples, threads)
-        return total(network, groups)
+        return sum_over_samples(network, record.n_samples, threads, work)
