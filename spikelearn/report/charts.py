@@ -225,12 +225,17 @@ def draw_events(
 
 
 def draw_graded(axes: Any, x: np.ndarray, dt: float, colour: str) -> None:
-    """Draw the entries of (T, n) as boxes, darker for larger values, in 15 shades."""
+    """Draw the entries of (T, n) as boxes, stronger for larger values, in 15 shades.
+
+    Those below 0 are vermilion.
+    """
     size = np.abs(x).max()
     shade = np.rint(15.0 * np.abs(x) / (size if size > 0 else 1.0))
     draw_events(axes, np.zeros_like(shade), dt)
     for level in np.unique(shade[shade > 0]):
-        draw_events(axes, shade == level, dt, colour, alpha=float(level / 15.0))
+        for some, look in ((x > 0, colour), (x < 0, COLOURS["vermilion"])):
+            chosen = some & (shade == level)
+            draw_events(axes, chosen, dt, look, alpha=float(level / 15.0))
 
 
 def draw_outputs(axes: Any, output: np.ndarray, dt: float) -> None:

@@ -18,7 +18,7 @@ from spikelearn.report.charts import (
     mask_windows,
     render,
 )
-from spikelearn.report.html import integer
+from spikelearn.report.html import integer, plural
 from spikelearn.report.material import History, Sample
 from spikelearn.runs import Run
 
@@ -163,7 +163,7 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
         )
     caption = (
         f"Test sample {sample.index}: {verdict}. Top: the {n_in} inputs"
-        f"{'' if events else ', stronger for larger values'}. Middle: "
+        f"{'' if events else _graded_words(sample.x)}. Middle: "
         f"{_middle_words(sample)}. Bottom: {readout}."
     )
 
@@ -189,6 +189,8 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
         labels = ("input", unit, "readout y", "class")
         for ax, label in zip(axes, labels, strict=False):
             ax.set_ylabel(label)
+        for ax in axes[:2]:
+            ax.yaxis.get_major_locator().set_params(integer=True)
         axes[-1].set_xlabel("time (ms)")
         axes[2].grid(axis="y")
         for ax in axes[2:]:
@@ -209,11 +211,16 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
     )
 
 
+def _graded_words(x: np.ndarray) -> str:
+    below = ", vermilion below 0" if x.min() < 0 else ""
+    return f", stronger for larger values{below}"
+
+
 def _middle_words(sample: Sample) -> str:
     n_rec = sample.output.shape[1]
     if sample.spiking:
         n_spikes = int(sample.output.sum(dtype=np.int64))
-        return f"{integer(n_spikes)} spikes of the {n_rec} recurrent neurons"
+        return f"{plural(n_spikes, 'spike')} of the {n_rec} recurrent neurons"
     low, high = float(sample.output.min()), float(sample.output.max())
     words = f"output of the {n_rec} rate units, denser for larger values"
     below = " and vermilion below 0" if low < 0 else ""
