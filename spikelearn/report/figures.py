@@ -170,8 +170,9 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
     def draw(figure: Any) -> None:
         ratios = [1.0 if n_in <= 40 else 1.4, 2.2, 1.7] + [0.9] * sample.per_step
         axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
-        for ax in axes:
-            draw_window(ax, sample.mask, dt)
+        for k, ax in enumerate(axes):
+            if k != 1 or sample.spiking:  # shades of outputs need a plain ground
+                draw_window(ax, sample.mask, dt)
         if events:
             draw_events(axes[0], sample.x, dt, COLOURS["soft"])
         else:
@@ -190,7 +191,7 @@ def sample_chart(sample: Sample, dt: float) -> Chart:
         for ax, label in zip(axes, labels, strict=False):
             ax.set_ylabel(label)
         for ax in axes[:2]:
-            ax.yaxis.get_major_locator().set_params(integer=True)
+            ax.yaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes[-1].set_xlabel("time (ms)")
         axes[2].grid(axis="y")
         for ax in axes[2:]:
@@ -350,7 +351,7 @@ def _draw_classes(axes: Any, sample: Sample, dt: float) -> None:
             steps, answers = time[chosen], sample.answers[chosen]
             axes.plot(steps, answers, "o", color=colour, ms=size, mew=0, label=name)
     axes.set_ylim(-0.5, sample.y.shape[1] - 0.5)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
 
 
 def _draw_policy(axes: Any, sample: Sample, dt: float) -> None:
