@@ -77,9 +77,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence]) ->
     console.print(table)
 
 
-def evaluation_line(scores: Evaluation) -> str:
-    """Return scores in words."""
-    text = f"{scores.split}: loss {scores.loss:.4g}"
+def evaluation_line(scores: Evaluation, kind: str) -> str:
+    """Return scores in words; `kind` is that of the task."""
+    if kind == "reward":  # the loss is minus the mean reward
+        text = f"{scores.split}: mean reward {-scores.loss:.4g}"
+    else:
+        text = f"{scores.split}: loss {scores.loss:.4g}"
     if scores.accuracy is not None:
         text += f", accuracy {scores.accuracy:.2%}"
     rate = "" if scores.rate_hz is None else f", {scores.rate_hz:.1f} Hz"

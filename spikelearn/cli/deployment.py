@@ -195,12 +195,12 @@ def export(
     if as_json:
         print_json({"export": str(exported.folder)} | exported.to_dict())
         return
-    print_export(exported)
+    print_export(exported, loaded.task.kind)
     console.print(f"next: spikelearn verify {exported.folder} --against lava")
 
 
-def print_export(exported: Export) -> None:
-    """Print blocks, peaks and scores."""
+def print_export(exported: Export, kind: str) -> None:
+    """Print blocks, peaks and scores; `kind` is that of the task."""
     report = exported.report
     columns = (
         "block",
@@ -230,8 +230,8 @@ def print_export(exported: Export) -> None:
         f"{report.spikes_float} float and {report.spikes_integer} integer spikes, "
         f"{report.spikes_differing} neuron-steps differ"
     )
-    console.print(f"float   {evaluation_line(exported.float_scores)}")
-    console.print(f"integer {evaluation_line(exported.fixed_scores)}")
+    console.print(f"float   {evaluation_line(exported.float_scores, kind)}")
+    console.print(f"integer {evaluation_line(exported.fixed_scores, kind)}")
     console.print(f"export folder: {exported.folder}")
 
 

@@ -74,12 +74,12 @@ def quickstart(
     say("2/5 Evaluate on test data that training never saw")
     scores = evaluate_network(run.network, run.task, run.loss, "test", threads=threads)
     if not quiet:
-        console.print(evaluation_line(scores))
+        console.print(evaluation_line(scores, run.task.kind))
 
     say("3/5 Quantise to 8-bit weights and run the integer emulator")
     exported = export_run(run, threads=threads)
     if not quiet:
-        print_export(exported)
+        print_export(exported, run.task.kind)
 
     say("4/5 Run the same integers in Lava's Loihi processes and compare every value")
     verified = None

@@ -26,6 +26,7 @@ from spikelearn.cli._configuration import (
     configuration,
 )
 from spikelearn.learning.evaluation import Evaluation
+from spikelearn.report.material import integer_obstacles
 
 __all__ = ["register"]
 
@@ -73,9 +74,11 @@ def _print_result(run: runs.Run, as_json: bool) -> None:
         f"validation at iteration {result['best_iteration']}"
     )
     for split in ("validation", "test"):
-        console.print(evaluation_line(Evaluation(**result[split])))
+        scores = Evaluation(**result[split])
+        console.print(evaluation_line(scores, run.task.kind))
     path = run.folder.path
-    console.print(f"run folder: {path}\nnext: spikelearn export {path}")
+    verb = "report" if integer_obstacles(run) else "export"
+    console.print(f"run folder: {path}\nnext: spikelearn {verb} {path}")
 
 
 def evaluate(
@@ -92,7 +95,8 @@ def evaluate(
     if as_json:
         print_json(dataclasses.asdict(scores))
     else:
-        console.print(evaluation_line(scores))
+        kind = runs.load_run(run).task.kind
+        console.print(evaluation_line(scores, kind))
 
 
 def register(app: typer.Typer) -> None:

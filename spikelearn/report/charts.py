@@ -22,6 +22,7 @@ __all__ = [
     "csv_text",
     "draw_events",
     "draw_graded",
+    "draw_outputs",
     "mask_windows",
     "matplotlib_module",
     "render",
@@ -224,12 +225,34 @@ def draw_events(
 
 
 def draw_graded(axes: Any, x: np.ndarray, dt: float, colour: str) -> None:
-    """Draw the entries of (T, n) as boxes, darker for larger values, in 15 shades."""
+    """Draw the entries of (T, n) as boxes, stronger for larger values, in 15 shades.
+
+    Those below 0 are vermilion.
+    """
     size = np.abs(x).max()
     shade = np.rint(15.0 * np.abs(x) / (size if size > 0 else 1.0))
     draw_events(axes, np.zeros_like(shade), dt)
     for level in np.unique(shade[shade > 0]):
-        draw_events(axes, shade == level, dt, colour, alpha=float(level / 15.0))
+        for some, look in ((x > 0, colour), (x < 0, COLOURS["vermilion"])):
+            chosen = some & (shade == level)
+            draw_events(axes, chosen, dt, look, alpha=float(level / 15.0))
+
+
+def draw_outputs(axes: Any, output: np.ndarray, dt: float) -> None:
+    """Draw the entries of (T, n) as pixels, denser for larger values.
+
+    Blue above 0, vermilion below; what is 0 shows the ground.
+    """
+    colours = matplotlib_module("matplotlib.colors")
+    n_steps, n_units = output.shape
+    size = float(np.abs(output).max())
+    pixels = np.empty((n_units, n_steps, 4))
+    pixels[..., :3] = colours.to_rgb(COLOURS["blue"])
+    pixels[output.T < 0, :3] = colours.to_rgb(COLOURS["vermilion"])
+    pixels[..., 3] = np.abs(output.T) / (size if size > 0 else 1.0)
+    extent = (-0.5 * dt, (n_steps - 0.5) * dt, -0.5, n_units - 0.5)
+    look = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+    axes.imshow(pixels, extent=extent, **look)
 
 
 def mask_windows(mask: np.ndarray, dt: float) -> list[tuple[float, float]]:

@@ -23,7 +23,7 @@ from spikelearn.report.html import (
     tag,
 )
 from spikelearn.report.machines import differing_spikes
-from spikelearn.report.material import HardwareComparison
+from spikelearn.report.material import HardwareComparison, integer_obstacles
 from spikelearn.runs import Run, resolve_config
 
 __all__ = ["commands", "hardware_section", "origin_section"]
@@ -60,6 +60,9 @@ def hardware_section(
     title = "As integers"
     warning = [tag("p", notice, class_="notice")] if notice else []
     if hardware is None or chart is None:
+        if obstacles := integer_obstacles(run):
+            text = f"This network has no form as integers: {'; '.join(obstacles)}."
+            return section(title, *warning, tag("p", text))
         name = shlex.quote(run.folder.path.name)
         lines = f"spikelearn export {name}\nspikelearn verify {name}"
         lines += f"\nspikelearn report {name}"
@@ -69,16 +72,18 @@ def hardware_section(
             "report again:"
         )
         return section(title, *warning, tag("p", text), tag("pre", lines))
-    parts = [*warning, tag("p", _scores_line(hardware)), figure(chart)]
+    parts = [*warning, tag("p", _scores_line(hardware, run.task.kind)), figure(chart)]
     parts.append(beside(_pair_table(hardware), _lava_table(hardware)))
     parts += _quantization_tables(hardware.quantization)
     return section(title, *parts)
 
 
-def _scores_line(hardware: HardwareComparison) -> str:
+def _scores_line(hardware: HardwareComparison, kind: str) -> str:
+    name, sign = ("Mean reward", -1) if kind == "reward" else ("Loss", 1)
     scores = (
-        f"Loss on {plural(hardware.n_test, 'test sample')}: {hardware.loss_float:#.4g} "
-        f"as floats, {hardware.loss_fixed:#.4g} as integers"
+        f"{name} on {plural(hardware.n_test, 'test sample')}: "
+        f"{sign * hardware.loss_float:#.4g} as floats, "
+        f"{sign * hardware.loss_fixed:#.4g} as integers"
     )
     accuracies = (hardware.accuracy_float, hardware.accuracy_fixed)
     shown = [f"{100 * a:.2f} %" for a in accuracies if a is not None]
@@ -198,10 +203,11 @@ def commands(run: Run, hardware: HardwareComparison | None) -> list[str]:
     task = config.task.name
     usual = resolve_config({"task": {"name": task}}).to_dict()
     overrides = [
-        shlex.quote(f"{section}.{key}={json.dumps(given)}")
+        shlex.quote(f"{section}.{name}={json.dumps(value)}")
         for section, values in config.to_dict().items()
         for key, given in values.items()
         if usual[section].get(key) != given and key not in ("name", "seed")
+        for name, value in _values(key, given)
     ]
     if config.optimizer.name != usual["optimizer"]["name"]:
         overrides.append(shlex.quote(f'optimizer.name="{config.optimizer.name}"'))
@@ -218,6 +224,15 @@ def commands(run: Run, hardware: HardwareComparison | None) -> list[str]:
             samples = hardware.verification["samples"]
             lines.append(f"spikelearn verify {name} --samples {samples}")
     return [*lines, f"spikelearn report {name}"]
+
+
+def _values(key: str, given: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a value with its name, or those of a table, each by itself."""
+    if not isinstance(given, dict):
+        yield key, given
+        return
+    for name, value in given.items():
+        yield from _values(f"{key}.{name}", value)
 
 
 def origin_section(

@@ -12,11 +12,17 @@ import numpy as np
 
 from spikelearn.analysis import firing_rates, interspike_cv
 from spikelearn.errors import FileFormatError, require
-from spikelearn.network import Params
+from spikelearn.network import Params, Record
 from spikelearn.runs import Run
 from spikelearn.runs.build import build_network
 
-__all__ = ["Activity", "HardwareComparison", "History", "Sample"]
+__all__ = [
+    "Activity",
+    "HardwareComparison",
+    "History",
+    "Sample",
+    "integer_obstacles",
+]
 
 ACTIVITY_SAMPLES = 200
 ACTIVITY_STATES = 20_000_000  # neuron-steps held in memory at once
@@ -150,6 +156,11 @@ class History:
         return cls(*np.array(columns, np.float64).reshape(3, len(rows)))
 
     @property
+    def mean_reward(self) -> np.ndarray:
+        """Minus the loss: of a reward task, the mean reward."""
+        return -self.loss
+
+    @property
     def has_accuracy(self) -> bool:
         """Whether there is any accuracy."""
         return bool(np.isfinite(self.accuracy).any())
@@ -174,35 +185,64 @@ def number(value: Any, path: Path, name: str) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One test sample and what the float network does with it; arrays are (T, n)."""
+    """One test sample and what the float network does with it; arrays are (T, n).
+
+    `kind` is that of the task. `target` is a class (), a class per step (T,), values
+    (T, n_out), or what each action would bring (n_actions,). `output` holds spikes
+    (0 and 1) if `spiking`, or what rate units send.
+    """
 
     index: int
+    kind: str
     x: np.ndarray
     target: np.ndarray
     mask: np.ndarray
-    spikes: np.ndarray
+    output: np.ndarray
+    spiking: bool
     y: np.ndarray
 
     @property
     def label(self) -> int | None:
-        """Class of the sample, or None for regression."""
+        """Class of the sample, or None where it has not just one."""
         return int(self.target) if self.target.ndim == 0 else None
 
     @property
+    def per_step(self) -> bool:
+        """Whether every step has a class of its own."""
+        return self.kind == "classification" and self.target.ndim == 1
+
+    @property
     def prediction(self) -> int:
-        """Output with the largest sum over the learning window."""
-        return int((self.y * (self.mask != 0)[:, None]).sum(axis=0).argmax())
+        """Class with the largest sum over the learning window, or the action."""
+        y = self.y[:, :-1] if self.kind == "reward" else self.y
+        return int((y * (self.mask != 0)[:, None]).sum(axis=0).argmax())
+
+    @property
+    def answers(self) -> np.ndarray:
+        """Output that is largest at each step, (T,)."""
+        return self.y.argmax(axis=1)
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Whether a step counts, (T,)."""
+        return self.mask != 0
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Initial and trained network on test samples."""
+    """Initial and trained network on test samples.
+
+    Of spiking neurons `mean` is the firing rate (Hz) and `spread` the variation of the
+    interspike intervals (CV, NaN without two); of rate units they are mean and standard
+    deviation of the output over steps and samples.
+    """
 
     sample: Sample
     n_samples: int
-    rates: np.ndarray
-    initial_rates: np.ndarray
-    cv: np.ndarray
+    mean: np.ndarray
+    initial_mean: np.ndarray
+    spread: np.ndarray
+    initial_spread: np.ndarray
     initial: Params
 
     @classmethod
@@ -224,20 +264,52 @@ class Activity:
         record = network.run(batch.x, threads=threads)
         first = build_network(run.config, task)
         before = first.run(batch.x, threads=threads)
-        regression = batch.target.ndim == 3
+        # (T, B) classes or (T, B, n_out) values: time comes first
+        in_time = batch.target.ndim == (2 if task.kind == "classification" else 3)
+        output = record.spikes if record.spiking else record.output
         sample = Sample(
             index=index,
+            kind=task.kind,
             x=batch.x[:, index],
-            target=batch.target[:, index] if regression else batch.target[index, ...],
+            target=batch.target[:, index] if in_time else batch.target[index, ...],
             mask=batch.mask if batch.mask.ndim == 1 else batch.mask[:, index],
-            spikes=record.spikes[:, index],
+            output=output[:, index],
+            spiking=record.spiking,
             y=np.asarray(record.y[:, index], np.float64),
         )
+        mean, spread = _mean_and_spread(record, network.dt)
+        initial_mean, initial_spread = _mean_and_spread(before, network.dt)
         return cls(
             sample=sample,
             n_samples=batch.size,
-            rates=firing_rates(record, network.dt),
-            initial_rates=firing_rates(before, network.dt),
-            cv=interspike_cv(record),
+            mean=mean,
+            initial_mean=initial_mean,
+            spread=spread,
+            initial_spread=initial_spread,
             initial=first.params,
         )
+
+
+def _mean_and_spread(record: Record, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `Activity` holds of one network, (n_rec,) each."""
+    if record.spiking:
+        return firing_rates(record, dt), interspike_cv(record)
+    output = record.output
+    mean = output.mean(axis=(0, 1), dtype=np.float64)
+    return mean, output.std(axis=(0, 1), dtype=np.float64)
+
+
+def integer_obstacles(run: Run) -> list[str]:
+    """Return why a run cannot be turned into integers; empty if it can.
+
+    These are the cases that `hardware.quantization.quantise` refuses before it looks
+    at a number.
+    """
+    network = run.network
+    longest = int(np.max(network.delay))
+    obstacles = {
+        "its rate units do not spike": not network.spiking,
+        f"its recurrent delays reach {longest} steps, not 1": longest > 1,
+        "its input is real-valued": run.task.input_bits is None,
+    }
+    return [words for words, holds in obstacles.items() if holds]

@@ -20,9 +20,19 @@ WEIGHTS = {"w_in": "input", "w_rec": "recurrent", "w_out": "readout"}
 
 
 def rate_chart(activity: Activity) -> Chart:
-    """Draw histograms of firing rates and of the irregularity of spike trains."""
-    rates, before = activity.rates, activity.initial_rates
-    cv = activity.cv[np.isfinite(activity.cv)]
+    """Draw histograms of what the units do.
+
+    Firing rates and the irregularity of spike trains, or, of rate units, mean and
+    standard deviation of the output.
+    """
+    if activity.sample.spiking:
+        return _spiking_chart(activity)
+    return _output_chart(activity)
+
+
+def _spiking_chart(activity: Activity) -> Chart:
+    rates, before = activity.mean, activity.initial_mean
+    cv = activity.spread[np.isfinite(activity.spread)]
     silent = int((rates == 0).sum())
 
     def draw(figure: Any) -> None:
@@ -54,8 +64,47 @@ def rate_chart(activity: Activity) -> Chart:
         f" mean of the interspike intervals of {cv.size} trained neurons with at least "
         "two intervals; 0 is a clock, 1 (dashed) a Poisson process."
     )
-    rows = zip(range(rates.size), before, rates, activity.cv, strict=True)
+    rows = zip(range(rates.size), before, rates, activity.spread, strict=True)
     columns = ("neuron", "initial_rate_hz", "trained_rate_hz", "trained_isi_cv")
+    return Chart(
+        "rates",
+        render("rates", (WIDTH, 2.5), alt, draw),
+        csv_text(columns, rows),
+        alt,
+        caption,
+    )
+
+
+def _output_chart(activity: Activity) -> Chart:
+    mean, before = activity.mean, activity.initial_mean
+    panels = {
+        "mean output": (before, mean),
+        "standard deviation of the output": (activity.initial_spread, activity.spread),
+    }
+    silent = int(((mean == 0) & (activity.spread == 0)).sum())
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots(1, 2)
+        for ax, (label, pair) in zip(axes, panels.items(), strict=True):
+            _histograms(ax, *pair)
+            ax.set_xlabel(f"{label} (no unit)")
+            ax.set_ylabel("units")
+        axes[0].legend()
+
+    means = f"mean {mean.mean():.3g} trained and {before.mean():.3g} initially"
+    alt = (
+        f"Histograms of the mean output of {mean.size} rate units ({means}) and of the "
+        "standard deviation of their output."
+    )
+    caption = (
+        f"{plural(activity.n_samples, 'test sample')}. Left: output of each rate unit, "
+        f"averaged over steps and samples; {means}. Right: its standard deviation over "
+        f"steps and samples. The output of {silent} of {mean.size} units is always 0 "
+        "after training."
+    )
+    columns = ("unit", "initial_mean", "trained_mean", "initial_sd", "trained_sd")
+    values = (before, mean, activity.initial_spread, activity.spread)
+    rows = zip(range(mean.size), *values, strict=True)
     return Chart(
         "rates",
         render("rates", (WIDTH, 2.5), alt, draw),
@@ -101,9 +150,11 @@ def weight_chart(run: Run, activity: Activity) -> Chart:
     """Draw histograms of the weights, initial and trained."""
     trained = run.network.params.arrays()
     initial = activity.initial.arrays()
-    keep = {name: np.ones(trained[name].shape, bool) for name in WEIGHTS}
-    keep["w_rec"] = np.asarray(run.network.mask)
-    pairs = {name: (initial[name][k], trained[name][k]) for name, k in keep.items()}
+    masks = run.network.masks
+    pairs = {
+        name: (initial[name][masks[name]], trained[name][masks[name]])
+        for name in WEIGHTS
+    }
 
     def draw(figure: Any) -> None:
         axes = figure.subplots(1, 3)
@@ -140,9 +191,14 @@ def _relative_change(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def eigenvalue_chart(run: Run, activity: Activity) -> Chart:
-    """Draw the eigenvalues of the recurrent matrix, initial and trained."""
+    """Draw the eigenvalues of the recurrent matrix, initial and trained.
+
+    The circle that they fill initially is drawn where its law holds: for independent
+    weights of mean 0, so neither for signs by Dale's law nor for a stack of layers.
+    """
     section = run.config.network
-    radius = section.gain * float(np.sqrt(section.density))
+    structure = _structure(run)
+    radius = 0.0 if structure else section.gain * float(np.sqrt(section.density))
     spectra = {
         "initial": eigenvalues(activity.initial.w_rec),
         "trained": eigenvalues(run.network.params.w_rec),
@@ -160,12 +216,13 @@ def eigenvalue_chart(run: Run, activity: Activity) -> Chart:
         for ax, (name, values) in zip(axes, spectra.items(), strict=True):
             ax.axhline(0.0, color=COLOURS["grid"], lw=0.7)
             ax.axvline(0.0, color=COLOURS["grid"], lw=0.7)
-            ax.plot(
-                radius * np.cos(angle),
-                radius * np.sin(angle),
-                color=COLOURS["vermilion"],
-                lw=1.1,
-            )
+            if not structure:
+                ax.plot(
+                    radius * np.cos(angle),
+                    radius * np.sin(angle),
+                    color=COLOURS["vermilion"],
+                    lw=1.1,
+                )
             colour = COLOURS["soft"] if name == "initial" else COLOURS["blue"]
             ax.plot(values.real, values.imag, "o", color=colour, ms=3.2, mew=0)
             ax.set_title(f"{name}: largest modulus {largest[name]:.2f}")
@@ -176,16 +233,26 @@ def eigenvalue_chart(run: Run, activity: Activity) -> Chart:
         axes[0].set_ylabel("imaginary part")
 
     shown = f"{largest['initial']:.3g} initially, {largest['trained']:.3g} trained"
+    circle = "" if structure else f" with a circle of radius {radius:.3g}"
     alt = (
         f"Eigenvalues of the {section.n_rec} by {section.n_rec} recurrent matrix in the"
-        f" complex plane with a circle of radius {radius:.3g}; largest modulus {shown}."
+        f" complex plane{circle}; largest modulus {shown}."
     )
     law = "gain" if section.density == 1 else "gain * sqrt(density)"
+    words = (
+        f"No circle: the law of a random matrix does not hold for {structure}."
+        if structure
+        else f"Circle: radius {law} = {radius:.3g}, which they fill initially as the "
+        "network grows."
+    )
+    missing = "leak, thresholds and resets"
+    if not run.network.spiking:
+        missing = "leak and activation"
+    if int(np.max(run.network.delay)) > 1:
+        missing = missing.replace(" and ", ", ") + " and delays"
     caption = (
-        "Eigenvalues of w_rec, initial and trained. Circle: radius "
-        f"{law} = {radius:.3g}, which they fill initially as the network grows. Largest"
-        f" modulus {shown}. They describe the matrix alone: leak, thresholds and resets"
-        " are not in it."
+        f"Eigenvalues of w_rec, initial and trained. {words} Largest modulus {shown}. "
+        f"They describe the matrix alone: {missing} are not in it."
     )
     rows = (
         (name, index, value.real, value.imag)
@@ -200,3 +267,16 @@ def eigenvalue_chart(run: Run, activity: Activity) -> Chart:
         alt,
         caption,
     )
+
+
+def _structure(run: Run) -> str:
+    """Return what makes the recurrent matrix other than independent weights."""
+    network = run.network
+    found = []
+    if network.signs is not None:
+        found.append("signs by Dale's law")
+    if len(network.layers) > 1:
+        found.append("a stack of layers")
+    elif not network.masks["w_rec"].any():
+        found.append("a matrix without connections")
+    return " and ".join(found)

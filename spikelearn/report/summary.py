@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from spikelearn.report.html import (
     NARROW,
     Markup,
@@ -17,7 +19,7 @@ from spikelearn.report.html import (
     table,
     tag,
 )
-from spikelearn.report.material import HardwareComparison, History
+from spikelearn.report.material import HardwareComparison, History, Sample
 from spikelearn.runs import Run
 
 __all__ = ["accuracy_interval", "header", "lava_card", "splits_section"]
@@ -44,11 +46,16 @@ def header(
     result: dict[str, Any] | None,
     validation: History,
     hardware: HardwareComparison | None,
+    sample: Sample,
 ) -> Markup:
-    """Return title, one line on the network, and the headline numbers."""
-    cards = _score_cards(run, result, validation)
+    """Return title, lines on network and learning, and the headline numbers."""
+    reward = run.task.kind == "reward"
+    if result is None:
+        cards = _cards_so_far(run, validation)
+    else:
+        cards = _test_cards(_scores(result, "test"), reward, sample.per_step)
     if hardware is not None:
-        cards.append(_fixed_card(hardware))
+        cards.append(_fixed_card(hardware, reward))
         cards.append(lava_card(hardware))
     parts = [
         tag("p", f"Report of a spikelearn run: {run.folder.path.name}", class_="kind"),
@@ -68,13 +75,18 @@ def header(
 
 def _network_line(run: Run) -> str:
     network, section = run.network, run.config.network
-    kind = f"{integer(network.n_rec)} {section.cell} neurons"
+    kind = f"{integer(network.n_rec)} {section.cell} "
+    kind += "neurons" if network.spiking else "units"
     if section.cell == "ALIF":
         kind += f" ({round(section.adaptive_fraction * network.n_rec)} adaptive)"
+    if section.cell == "rate":
+        kind += f" ({section.activation} {section.placement} the leak)"
+    kind = ", ".join([kind, *_structure(run)])
+    masks = network.masks
     n_weights = sum(
-        array.size for name, array in network.params.arrays().items() if name != "w_rec"
+        int(masks[name].sum()) if name in masks else array.size
+        for name, array in network.params.arrays().items()
     )
-    n_weights += int(network.mask.sum()) if network.mask is not None else 0
     duration = run.task.n_steps * network.dt
     return (
         f"{kind}, {integer(network.n_in)} inputs, {integer(network.n_out)} outputs, "
@@ -83,11 +95,43 @@ def _network_line(run: Run) -> str:
     )
 
 
+def _structure(run: Run) -> list[str]:
+    """Return in words what sets the network apart from one dense population."""
+    network, section = run.network, run.config.network
+    words = []
+    if len(network.layers) > 1:
+        given = section.recurrent
+        flags = given if isinstance(given, list) else [given] * len(network.layers)
+        sizes = [
+            f"{integer(size)} ({'recurrent' if flag else 'feed-forward'})"
+            for size, flag in zip(network.layers, flags, strict=True)
+        ]
+        words.append(f"in layers of {', '.join(sizes[:-1])} and {sizes[-1]}")
+    elif not network.masks["w_rec"].any():
+        words.append("without recurrent connections")
+    if section.density != 1:
+        words.append(f"recurrent density {section.density:g}")
+    least, most = int(np.min(network.delay)), int(np.max(network.delay))
+    if most > 1:
+        steps = str(most) if least == most else f"{least} to {most}"
+        words.append(f"recurrent delays of {steps} steps")
+    if section.excitatory_fraction is not None:
+        share = f"{100 * section.excitatory_fraction:g}{NARROW}%"
+        words.append(f"{share} excitatory and the rest inhibitory (Dale's law)")
+    return words
+
+
 def _rule_line(run: Run) -> str:
     learning, optimizer = run.config.learning, run.config.optimizer
     training = run.config.training
+    rule = learning.rule
+    if learning.options:
+        options = (f"{name} {value}" for name, value in learning.options.items())
+        rule += f" ({', '.join(options)})"
+    if learning.update_every:
+        rule += f", weights updated every {plural(learning.update_every, 'step')},"
     return (
-        f"Learning rule {learning.rule} with {learning.feedback} feedback; "
+        f"Learning rule {rule} with {learning.feedback} feedback; "
         f"{optimizer.name}, learning rate {optimizer.lr:g}; batches of "
         f"{training.batch_size}; seed {training.seed}."
     )
@@ -103,25 +147,27 @@ def _weights_line(run: Run, result: dict[str, Any] | None) -> str:
     )
 
 
-def _score_cards(
-    run: Run, result: dict[str, Any] | None, validation: History
-) -> list[Markup]:
-    if result is not None:
-        scores = _scores(result, "test")
-        samples = int(scores["samples"])
-        cards = []
-        if math.isfinite(scores["accuracy"]):
+def _test_cards(scores: dict[str, float], reward: bool, per_step: bool) -> list[Markup]:
+    samples = int(scores["samples"])
+    on = f"on {plural(samples, 'test sample')}"
+    if reward:
+        return [card("Mean reward", significant(-scores["loss"]), on)]
+    cards = []
+    if math.isfinite(scores["accuracy"]):
+        if per_step:
+            notes = [f"of the judged steps right, {on}"]
+        else:
             low, high = accuracy_interval(scores["accuracy"], samples)
             note = f"{integer(round(scores['accuracy'] * samples))} of "
-            note += f"{integer(samples)} test samples right"
-            interval = (
-                f"95{NARROW}% interval: {100 * low:.1f} to {100 * high:.1f}{NARROW}%"
-            )
-            shown = percent(scores["accuracy"])
-            cards.append(card("Test accuracy", shown, note, interval))
-        note = f"on {plural(samples, 'test sample')}"
-        cards.append(card("Test loss", significant(scores["loss"]), note))
-        return cards
+            notes = [f"{note}{integer(samples)} test samples right"]
+            limits = f"{100 * low:.1f} to {100 * high:.1f}{NARROW}%"
+            notes.append(f"95{NARROW}% interval: {limits}")
+        cards.append(card("Test accuracy", percent(scores["accuracy"]), *notes))
+    cards.append(card("Test loss", significant(scores["loss"]), on))
+    return cards
+
+
+def _cards_so_far(run: Run, validation: History) -> list[Markup]:
     at_best = validation.iteration == run.best_iteration
     note = f"validation, iteration {integer(run.best_iteration)}"
     cards = []
@@ -131,6 +177,9 @@ def _score_cards(
             title = "Validation accuracy so far"
             cards.append(card(title, percent(accuracy), note))
         loss = float(validation.loss[at_best][-1])
+        if run.task.kind == "reward":
+            shown = significant(-loss)
+            return [card("Validation mean reward so far", shown, note)]
         cards.append(card("Validation loss so far", significant(loss), note))
     return cards
 
@@ -142,8 +191,12 @@ def _scores(result: dict[str, Any], split: str) -> dict[str, float]:
     return {name: float(given.get(name, math.nan)) for name in names}
 
 
-def _fixed_card(hardware: HardwareComparison) -> Markup:
+def _fixed_card(hardware: HardwareComparison, reward: bool) -> Markup:
     samples = f"on {plural(hardware.n_test, 'test sample')}"
+    if reward:
+        shown = significant(-hardware.loss_fixed)
+        note = f"mean reward {samples}; float {-hardware.loss_float:.4g}"
+        return card(f"{hardware.bits}-bit emulator", shown, note)
     if hardware.accuracy_fixed is None or hardware.accuracy_float is None:
         shown = significant(hardware.loss_fixed)
         note = f"loss {samples}; float {hardware.loss_float:.4g}"
@@ -201,16 +254,19 @@ def splits_section(
             else "Not scored yet."
         ),
     }
+    reward = run.task.kind == "reward"
     rows = []
     for split, words in run.task.splits.items():
         row = [split, words, uses.get(split, "")]
         scores = _scores(result or {}, split)
         known = math.isfinite(scores["loss"])
         row.append(integer(int(scores["samples"])) if known else "")
-        row.append(significant(scores["loss"]) if known else "")
+        score = -scores["loss"] if reward else scores["loss"]
+        row.append(significant(score) if known else "")
         row.append(percent(scores["accuracy"]) if scores["accuracy"] >= 0 else "")
         rows.append(row)
-    header = ["split", "what it is", "what it was used for", "samples", "loss"]
+    header = ["split", "what it is", "what it was used for", "samples"]
+    header.append("mean reward" if reward else "loss")
     if run.task.kind == "classification":
         header.append("accuracy")
     if result is None:

@@ -79,7 +79,7 @@ def write_report(
         charts["machines"] = machines_chart(hardware, activity.sample.mask, dt)
     text = page(
         f"{run.task.name}: {run.folder.path.name}",
-        summary.header(run, result, validation, hardware),
+        summary.header(run, result, validation, hardware, activity.sample),
         summary.splits_section(run, result, hardware),
         section("Learning", figure(charts["learning"])),
         section("One test sample", figure(charts["sample"])),

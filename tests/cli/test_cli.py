@@ -125,6 +125,25 @@ def test_evaluate_and_resume_of_a_finished_run(run):
     assert answer("resume", run)["iterations"] == 40
 
 
+@pytest.mark.parametrize(
+    ("task", "verb", "score"),
+    [
+        (("cue-bandit", "task.delay_ms=50"), "export", "test: mean reward 0."),
+        (("dms",), "report", "test: loss "),
+        (("digits-rows", "delay=2"), "report", "test: loss "),
+    ],
+)
+def test_train_says_what_can_be_done_next(tmp_path, task, verb, score):
+    folder = tmp_path / "run"
+    values = (*task, "n_rec=8", "iterations=1", "evaluate_samples=10")
+    trained = spikelearn("train", "--task", *values, "--out", folder, COLUMNS="300")
+    assert trained.returncode == 0, trained.stderr
+    assert f"next: spikelearn {verb} {folder}" in trained.stdout
+    evaluated = spikelearn("evaluate", folder, COLUMNS="300")
+    for outcome in (trained, evaluated):
+        assert score in outcome.stdout
+
+
 def test_export_leaves_a_checkable_folder(exported):
     names = {path.name for path in (exported / "export").iterdir()}
     assert {"network.h5", "network.json", "network.py", "quantization.json"} <= names
