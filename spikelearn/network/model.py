@@ -71,7 +71,8 @@ class RecurrentNetwork:
     Attributes
     ----------
     params : Params
-        Weights and biases, all zero until `initialise` or `params.load`.
+        Weights and biases, all zero until `initialise` or `params.load`. Whoever writes
+        into them calls `constrain` where a mask or a sign may have been broken.
 
     Raises
     ------
