@@ -14,7 +14,8 @@ import math
 import numpy as np
 
 from spikelearn.kernels import kernel
-from spikelearn.kernels.spiking import SPIKING, add_inputs, send
+from spikelearn.kernels.spiking import SPIKING, collect, send
+from spikelearn.kernels.vector import bare
 
 RELU, TANH, SOFTPLUS = SPIKING + 1, SPIKING + 2, SPIKING + 3
 
@@ -71,52 +72,48 @@ def forward_rate(cell, weights, events, begin, end, state, out):
     out : Trajectory
     """
     for b in range(begin, end):
-        _forward_sample(cell, weights, events, b, state, out)
+        _forward_sample(
+            bare(cell), bare(weights), bare(events), b, bare(state), bare(out)
+        )
 
 
 @kernel
 def _forward_sample(cell, weights, events, b, state, out):
-    n = cell.alpha_m.size
+    n, n_pad = weights.w_out.shape[0], cell.alpha_m.size
     n_steps = out.distance.shape[1]
     span = weights.longest_delay
-    h = state.v[b].copy()
-    current = state.i[b].copy()
-    u = np.zeros_like(h)
-    r = np.zeros_like(h)
-    pending = state.pending[b].copy()
-    now = state.time[b]
+    h, current, pending = state.v, state.i, state.pending
+    u = np.zeros(n_pad, h.dtype)
+    r = np.zeros(n_pad, h.dtype)
     for t in range(n_steps):
-        slot = now % span
-        for j in range(n):
-            current[j] = cell.alpha_s[j] * current[j] + pending[slot, j]
-        for j in range(n):
-            pending[slot, j] = 0
-        add_inputs(weights.w, events, b * n_steps + t, current)
+        slot = (state.time[b] + t) % span
+        row = b * n_steps + t
+        collect(cell, weights.w, events, row, out.spike, 0, 0, b, slot, state)
         if cell.outside:
-            for j in range(n):
-                u[j] = current[j] + weights.bias[j]
+            for j in range(n_pad):
+                u[j] = current[b, j] + weights.bias[j]
             activate(cell.activation, u, r)
-            for j in range(n):
-                h[j] = cell.alpha_m[j] * h[j] + cell.zeta[j] * r[j]
-                r[j] = h[j]
+            for j in range(n_pad):
+                h[b, j] = cell.alpha_m[j] * h[b, j] + cell.zeta[j] * r[j]
+                r[j] = h[b, j]
         else:
-            for j in range(n):
-                h[j] = cell.alpha_m[j] * h[j] + (
-                    cell.zeta[j] * current[j] + weights.bias[j]
+            for j in range(n_pad):
+                h[b, j] = cell.alpha_m[j] * h[b, j] + (
+                    cell.zeta[j] * current[b, j] + weights.bias[j]
                 )
-                u[j] = h[j]
+                u[j] = h[b, j]
             activate(cell.activation, u, r)
-        for j in range(n):
+        for j in range(n_pad):
             out.distance[b, t, j] = u[j]
             out.output[b, t, j] = r[j]
         if out.v.shape[1] > 0:
-            for j in range(n):
-                out.v[b, t, j] = h[j]
+            for j in range(n_pad):
+                out.v[b, t, j] = h[b, j]
                 out.a[b, t, j] = 0
-                out.i[b, t, j] = current[j]
+                out.i[b, t, j] = current[b, j]
         for j in range(n):
             if r[j] != 0:
-                send(weights, events.n_in, j, r[j], now, pending)
+                send(weights, events.n_in, j, r[j], slot, b, pending)
         for k in range(weights.b_out.size):
             total = weights.w_out.dtype.type(0)
             for j in range(n):
@@ -124,8 +121,4 @@ def _forward_sample(cell, weights, events, b, state, out):
             y = weights.kappa * state.y[b, k]
             state.y[b, k] = y + weights.out_gain * total + weights.b_out[k]
             out.y[b, t, k] = state.y[b, k]
-        now += 1
-    state.v[b, :] = h
-    state.i[b, :] = current
-    state.pending[b, :, :] = pending
-    state.time[b] = now
+    state.time[b] += n_steps

@@ -10,17 +10,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikelearn.kernels import kernel
+from spikelearn.kernels import inlined, kernel
+from spikelearn.kernels.vector import (
+    BLOCK,
+    aligned_zeros,
+    bare,
+    emit,
+    load,
+    padded,
+    select,
+    store,
+    width,
+)
 
 SPIKING = 0
+OUT_OF_REACH = 1e30  # a threshold whose square is infinite in float32
 
 
 class Cell(NamedTuple):
-    """Per-neuron constants of one time step; every array has shape (N,).
+    """Per-neuron constants of one time step; every array has shape (n_pad,).
 
-    `height` and `inverse_width` belong to the pseudo-derivative. A flag switches off
-    the work of a mechanism that no neuron of the population has. `activation` is
-    SPIKING or a code of `kernels.rate`; `outside` places it there outside of the leak.
+    Rows of neurons are padded to whole vectors (`kernels.vector`) with cells that stay
+    silent (`pad_cell`). `height` and `inverse_width` belong to the pseudo-derivative. A
+    flag switches off the work of a mechanism that no neuron of the population has.
+    `activation` is SPIKING or a code of `kernels.rate`; `outside` places it there
+    outside of the leak.
     """
 
     alpha_m: Any
@@ -29,7 +43,7 @@ class Cell(NamedTuple):
     rho: Any
     beta: Any
     v_th: Any
-    n_ref: Any  # int32
+    n_ref: Any  # of the dtype of the others
     height: Any
     inverse_width: Any
     surrogate: int
@@ -45,7 +59,7 @@ class Weights(NamedTuple):
     """Weights as the kernels read them: one contiguous row per presynaptic unit."""
 
     w: Any  # (n_in + N, n_pad): inputs above recurrent neurons; N <= n_pad
-    bias: Any  # (N,)
+    bias: Any  # (n_pad,)
     w_out: Any  # (N, n_out)
     b_out: Any  # (n_out,)
     kappa: Any  # scalar of the dtype of w
@@ -57,13 +71,13 @@ class Weights(NamedTuple):
 class State(NamedTuple):
     """What a network carries from one step to the next; zero before the first."""
 
-    v: Any  # (B, N)
-    a: Any  # (B, N)
-    i: Any  # (B, N)
-    reset: Any  # (B, N): what is taken off v at the next step
-    refractory: Any  # (B, N) int32: steps left
+    v: Any  # (B, n_pad)
+    a: Any  # (B, n_pad)
+    i: Any  # (B, n_pad)
+    reset: Any  # (B, n_pad): what is taken off v at the next step
+    refractory: Any  # (B, n_pad) of the same dtype: steps left
     y: Any  # (B, n_out)
-    pending: Any  # (B, longest_delay, N): what arrives at step t, in row t % longest
+    pending: Any  # (B, longest_delay, n_pad): arrives at step t, in row t % longest
     time: Any  # (B,) int64: steps done
 
 
@@ -80,19 +94,36 @@ class Trajectory(NamedTuple):
     """What a forward pass leaves behind for the credit kernels and for people.
 
     `distance` is v - A, or -inf while refractory. The spikes of sample b at step t are
-    `spike[b, first[b, t]:first[b, t + 1]]`. `v`, `a` and `i` are written when they have
-    T steps and left alone when they are empty. Rate units have no spikes but an
-    `output`, and `distance` is the argument of their activation.
+    `spike[first[b, t]:first[b, t + 1]]`. What nobody asked for has 0 steps and is left
+    alone. Rate units have no spikes but an `output`, and `distance` is the argument of
+    their activation.
     """
 
-    distance: Any  # (B, T, N)
+    distance: Any  # (B, T or 0, n_pad)
     first: Any  # (B, T + 1) int64
-    spike: Any  # (B, T * N) int32
-    output: Any  # (B, T, N) of rate units, else (B, 0, N)
+    spike: Any  # (B * (T * N + LANES),) int32
+    output: Any  # (B, T, n_pad) of rate units, else (B, 0, n_pad)
     y: Any  # (B, T, n_out)
-    v: Any  # (B, T, N) or (B, 0, N)
+    v: Any  # (B, T, n_pad) or (B, 0, n_pad)
     a: Any
     i: Any
+
+
+def pad_cell(cell: Cell) -> Cell:
+    """Return the constants of a population, filled up to whole vectors.
+
+    The neurons that fill up have a threshold out of reach and no pseudo-derivative, and
+    of the rest 0: nothing of them reaches a neuron or a gradient.
+    """
+    dtype = cell.v_th.dtype
+    arrays = {}
+    for name, value in cell._asdict().items():
+        if isinstance(value, np.ndarray):
+            arrays[name] = aligned_zeros((padded(value.size),), dtype)
+            if name == "v_th" and cell.activation == SPIKING:
+                arrays[name][value.size :] = OUT_OF_REACH
+            arrays[name][: value.size] = value
+    return cell._replace(**arrays)
 
 
 @kernel
@@ -144,133 +175,157 @@ def forward(cell, weights, events, begin, end, state, out):
     out : Trajectory
     """
     for b in range(begin, end):
-        _forward_sample(cell, weights, events, b, state, out)
+        _forward_sample(
+            bare(cell), bare(weights), bare(events), b, bare(state), bare(out)
+        )
 
 
 @kernel
 def _forward_sample(cell, weights, events, b, state, out):
-    n = cell.alpha_m.size
-    n_steps = out.distance.shape[1]
-    span = weights.longest_delay
-    dtype = cell.alpha_m.dtype
-    minus_infinity = dtype.type(-np.inf)
-    zero = dtype.type(0)
-    one = dtype.type(1)
-    v = state.v[b].copy()
-    a = state.a[b].copy()
-    current = state.i[b].copy()
-    reset = state.reset[b].copy()
-    refractory = state.refractory[b].copy()
-    pending = state.pending[b].copy()
-    now = state.time[b]
-    n_spikes = 0
-    out.first[b, 0] = 0
-    for t in range(n_steps):
-        slot = now % span
-        if cell.has_synaptic_current:
-            for j in range(n):
-                current[j] = cell.alpha_s[j] * current[j] + pending[slot, j]
-        else:
-            for j in range(n):
-                current[j] = pending[slot, j]
-        for j in range(n):
-            pending[slot, j] = zero
-        add_inputs(weights.w, events, b * n_steps + t, current)
+    distance, spike, first = out.distance, out.spike, out.first
+    keeps_distance, keeps_states = distance.shape[1] > 0, out.v.shape[1] > 0
+    n_pad, lanes = cell.alpha_m.size, width(cell.alpha_m)
+    n_steps, span = first.shape[1] - 1, weights.longest_delay
+    same_delay = weights.delay.shape[0] == 0
+    minus_infinity = state.v.dtype.type(-np.inf)
 
-        for j in range(n):
-            v[j] = cell.alpha_m[j] * v[j] + (
-                cell.zeta[j] * current[j] + weights.bias[j]
-            )
-        for j in range(n):
-            v[j] -= reset[j]
-            reset[j] = zero
-        for j in range(n):
-            out.distance[b, t, j] = v[j] - (cell.v_th[j] + cell.beta[j] * a[j])
-        if cell.has_refractory:
-            for j in range(n):
-                refractory[j] = max(refractory[j] - 1, 0)
-                if refractory[j] > 0:
-                    out.distance[b, t, j] = minus_infinity
-        if out.v.shape[1] > 0:
-            for j in range(n):
-                out.v[b, t, j] = v[j]
-                out.a[b, t, j] = a[j]
-                out.i[b, t, j] = current[j]
+    slot = state.time[b] % span
+    n_spikes = b * (spike.size // first.shape[0])
+    first[b, 0] = n_spikes
+    for t in range(n_steps):
+        begin, end = 0, 0
+        if same_delay and t >= span:
+            begin, end = first[b, t - span], first[b, t - span + 1]
+        row = b * n_steps + t
+        collect(cell, weights.w, events, row, spike, begin, end, b, slot, state)
 
         previous = n_spikes
-        for j in range(n):
-            if out.distance[b, t, j] > zero:
-                out.spike[b, n_spikes] = j
-                n_spikes += 1
-        out.first[b, t + 1] = n_spikes
-        # What the spikes of this step do at the next one.
-        if cell.has_adaptation:
-            for j in range(n):
-                a[j] *= cell.rho[j]
-        for e in range(previous, n_spikes):
-            j = out.spike[b, e]
-            refractory[j] = cell.n_ref[j]
-            a[j] += one
+        for j in range(0, n_pad, lanes):
+            i = load(state.i, (b, j))
+            v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
+                load(cell.zeta, j) * i + load(weights.bias, j)
+            )
+            v -= load(state.reset, (b, j))
+            a = load(state.a, (b, j))
+            v_th = load(cell.v_th, j)
+            d = v - v_th
+            if cell.has_adaptation:
+                d = v - (v_th + load(cell.beta, j) * a)
+            if cell.has_refractory:
+                left = load(state.refractory, (b, j)) - 1
+                d = select(left > 0, minus_infinity, d)
+                left = select(d > 0, load(cell.n_ref, j), left)
+                store(state.refractory, (b, j), left)
+            fired = d > 0
+            if keeps_distance:
+                store(distance, (b, t, j), d)
+            if keeps_states:
+                store(out.v, (b, t, j), v)
+                store(out.a, (b, t, j), a)
+                store(out.i, (b, t, j), i)
+            # What the spikes of this step do at the next one.
             if cell.reset_to_zero:
-                v[j] = zero
+                v = select(fired, 0, v)
             else:
-                reset[j] = cell.v_th[j]
-            send(weights, events.n_in, j, one, now, pending)
+                store(state.reset, (b, j), select(fired, v_th, 0))
+            store(state.v, (b, j), v)
+            if cell.has_adaptation:
+                a *= load(cell.rho, j)
+                store(state.a, (b, j), select(fired, a + 1, a))
+            n_spikes = emit(fired, j, spike, n_spikes)
+        first[b, t + 1] = n_spikes
+
+        if not same_delay:
+            for e in range(previous, n_spikes):
+                send(weights, events.n_in, spike[e], 1, slot, b, state.pending)
         _read_out(weights, b, t, previous, n_spikes, state.y, out)
-        now += 1
-    state.v[b, :] = v
-    state.a[b, :] = a
-    state.i[b, :] = current
-    state.reset[b, :] = reset
-    state.refractory[b, :] = refractory
-    state.pending[b, :, :] = pending
-    state.time[b] = now
+        slot += 1
+        if slot == span:
+            slot = 0
+    if same_delay:
+        for t in range(max(n_steps - span, 0), n_steps):
+            late = (state.time[b] + t) % span
+            for e in range(first[b, t], first[b, t + 1]):
+                send(weights, events.n_in, spike[e], 1, late, b, state.pending)
+    state.time[b] += n_steps
 
 
-@kernel
-def add_inputs(w, events, row, current):
-    """Add the weight rows of the inputs of one step. Mutates `current`."""
-    n = current.size
-    if events.value.size > 0:
-        for e in range(events.start[row], events.start[row + 1]):
-            k = events.unit[e]
-            value = events.value[e]
-            for j in range(n):
-                current[j] += value * w[k, j]
-    else:
-        for e in range(events.start[row], events.start[row + 1]):
-            k = events.unit[e]
-            for j in range(n):
-                current[j] += w[k, j]
+@inlined
+def collect(cell, w, events, row, spike, begin, end, b, slot, state):
+    """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
-
-@kernel
-def send(weights, n_in, j, value, now, pending):
-    """Send the output of neuron j at step `now` to where it arrives later.
+    What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
+    this row of `events`; sums stay in registers.
 
     Mutates
     -------
-    pending : (longest_delay, N) float array
+    state : State
+        `i`, and `pending`, whose slot is emptied, of sample b.
     """
-    row = n_in + j
-    span = weights.longest_delay
-    if weights.delay.shape[0] == 0:
-        slot = now % span
-        for k in range(pending.shape[1]):
-            pending[slot, k] += value * weights.w[row, k]
+    n_pad, lanes = w.shape[1], width(w)
+    pending = state.pending
+    for j in range(0, n_pad - n_pad % (BLOCK * lanes), BLOCK * lanes):
+        arriving = load(pending, (b, slot, j), BLOCK)
+        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
+    for j in range(n_pad - n_pad % (BLOCK * lanes), n_pad, lanes):
+        arriving = load(pending, (b, slot, j))
+        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
+    for j in range(0, n_pad, lanes):
+        store(pending, (b, slot, j), 0)
+
+
+@inlined
+def _arrive(i, cell, w, events, row, spike, begin, end, b, j, current):
+    # Spikes, memory, inputs: the same sum whether spikes come directly or by `pending`.
+    value, first, last = events.value, events.start[row], events.start[row + 1]
+    i = add_rows(i, w, events.n_in, spike, begin, end, j)
+    if cell.has_synaptic_current:
+        i += load(cell.alpha_s, j, i) * load(current, (b, j), i)
+    if value.size == 0:
+        i = add_rows(i, w, 0, events.unit, first, last, j)
     else:
-        for k in range(pending.shape[1]):
-            slot = (now + weights.delay[j, k]) % span
-            pending[slot, k] += value * weights.w[row, k]
+        for e in range(first, last):
+            i += value[e] * load(w, (events.unit[e], j), i)
+    store(current, (b, j), i)
 
 
-@kernel
+@inlined
+def add_rows(total, w, offset, unit, first, last, j):
+    """Return total + sum_e w[offset + unit[e], j:] for first <= e < last."""
+    for e in range(first, last):
+        total += load(w, (offset + unit[e], j), total)
+    return total
+
+
+@inlined
+def send(weights, n_in, j, value, slot, b, pending):
+    """Send the output of neuron j at a step of this slot to where it arrives later.
+
+    Mutates
+    -------
+    pending : (B, longest_delay, n_pad) float array
+    """
+    w, delay, span = weights.w, weights.delay, weights.longest_delay
+    row = n_in + j
+    if delay.shape[0] == 0:
+        for k in range(0, w.shape[1], width(w)):
+            sent = load(pending, (b, slot, k)) + value * load(w, (row, k))
+            store(pending, (b, slot, k), sent)
+    else:
+        for k in range(delay.shape[1]):
+            late = slot + delay[j, k]
+            late = late - span if late >= span else late
+            pending[b, late, k] += value * w[row, k]
+
+
+@inlined
 def _read_out(weights, b, t, first, last, y, out):
     """Update the leaky readout with the spikes of step t. Mutates `y`, `out.y`."""
+    w_out, spike, out_y = weights.w_out, out.spike, out.y
     for k in range(weights.b_out.size):
-        total = weights.w_out.dtype.type(0)
+        total = w_out.dtype.type(0)
         for e in range(first, last):
-            total += weights.w_out[out.spike[b, e], k]
+            total += w_out[spike[e], k]
         new = weights.out_gain * total + weights.b_out[k]
         y[b, k] = new + weights.kappa * y[b, k]
-        out.y[b, t, k] = y[b, k]
+        out_y[b, t, k] = y[b, k]

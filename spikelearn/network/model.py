@@ -19,8 +19,10 @@ from spikelearn.kernels.spiking import (
     count_events,
     forward,
     list_events,
+    pad_cell,
 )
 from spikelearn.kernels.threads import run_groups
+from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.params import Params
@@ -31,6 +33,7 @@ __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
+PER_NEURON = ("v", "a", "i", "reset", "refractory", "pending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,7 @@ class RecurrentNetwork:
     dtype: str = "float32"
     params: Params = field(init=False, repr=False)
     cell_constants: Cell = field(init=False, repr=False)
+    kernel_cell: Cell = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("n_in", "n_rec", "n_out"):
@@ -128,6 +132,7 @@ class RecurrentNetwork:
         self._set("layers", layers)
         self._set("params", Params(self.n_in, n, self.n_out, self.dtype))
         self._set("cell_constants", self.cell.constants(n, self.dt, self.dtype))
+        self._set("kernel_cell", pad_cell(self.cell_constants))
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(value, np.ndarray):
@@ -224,7 +229,7 @@ class RecurrentNetwork:
             delay = np.ascontiguousarray(self.delay.T)
         return Weights(
             w=params.rows,
-            bias=params.bias,
+            bias=params.bias_row,
             w_out=params.out_rows,
             b_out=params.b_out,
             kappa=scalar(kappa),
@@ -235,18 +240,16 @@ class RecurrentNetwork:
 
     def zero_state(self, n_samples: int) -> State:
         """Return the state before the first step."""
-        shape, dtype = (n_samples, self.n_rec), self.dtype
-        pending = (n_samples, int(np.max(self.delay)), self.n_rec)
-        return State(
-            v=np.zeros(shape, dtype),
-            a=np.zeros(shape, dtype),
-            i=np.zeros(shape, dtype),
-            reset=np.zeros(shape, dtype),
-            refractory=np.zeros(shape, np.int32),
-            y=np.zeros((n_samples, self.n_out), dtype),
-            pending=np.zeros(pending, dtype),
-            time=np.zeros(n_samples, np.int64),
-        )
+        return self._unpadded(self._padded_zeros(n_samples))
+
+    def _padded_zeros(self, n_samples: int) -> State:
+        longest, width = int(np.max(self.delay)), padded(self.n_rec)
+        shapes = {name: (n_samples, width) for name in State._fields}
+        shapes["y"] = (n_samples, self.n_out)
+        shapes["pending"] = (n_samples, longest, width)
+        shapes["time"] = (n_samples,)
+        dtypes = dict.fromkeys(shapes, self.dtype) | {"time": "int64"}
+        return State(**{k: aligned_zeros(shapes[k], dtypes[k]) for k in shapes})
 
     def run(
         self,
@@ -282,40 +285,52 @@ class RecurrentNetwork:
         x = np.asarray(x)
         events = self._events(x)
         n_steps, n_samples = x.shape[:2]
-        final = self._state_to_go_on(state, n_samples)
+        going = self._state_to_go_on(state, n_samples)
         n_kept = n_steps if record else 0
-        states = (n_samples, n_kept, self.n_rec)
         n_spiking = n_steps if self.spiking else 0
+        longest_list = n_spiking * self.n_rec + LANES if self.spiking else 0
         out = Trajectory(
-            distance=np.empty((n_samples, n_steps, self.n_rec), self.dtype),
+            distance=self._rows(n_samples, n_steps),
             first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
-            spike=np.empty((n_samples, n_spiking * self.n_rec), np.int32),
-            output=np.empty((n_samples, n_steps - n_spiking, self.n_rec), self.dtype),
+            spike=np.empty(n_samples * longest_list, np.int32),
+            output=self._rows(n_samples, n_steps - n_spiking),
             y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
-            v=np.empty(states, self.dtype),
-            a=np.empty(states, self.dtype),
-            i=np.empty(states, self.dtype),
+            v=self._rows(n_samples, n_kept),
+            a=self._rows(n_samples, n_kept),
+            i=self._rows(n_samples, n_kept),
         )
-        cell, weights = self.cell_constants, self.kernel_weights()
+        cell, weights = self.kernel_cell, self.kernel_weights()
         kernel = forward if self.spiking else forward_rate
 
         def work(group: int, start: int, stop: int) -> None:
-            kernel(cell, weights, events, start, stop, final, out)
+            kernel(cell, weights, events, start, stop, going, out)
 
         run_groups(work, n_samples, threads)
         y = out.y.transpose(1, 0, 2)
-        return Record(y, events, out, final, frozenset(record))
+        final = self._unpadded(going)
+        return Record(y, events, out, self.n_rec, final, frozenset(record))
+
+    def _rows(self, n_samples: int, n_steps: int) -> np.ndarray:
+        return aligned_zeros((n_samples, n_steps, padded(self.n_rec)), self.dtype)
+
+    def _unpadded(self, state: State) -> State:
+        """Return the state in views of the true numbers of neurons."""
+        views = {k: getattr(state, k)[..., : self.n_rec] for k in PER_NEURON}
+        return state._replace(**views)
 
     def _state_to_go_on(self, state: State | None, n_samples: int) -> State:
+        going = self._padded_zeros(n_samples)
         if state is None:
-            return self.zero_state(n_samples)
-        like = self.zero_state(n_samples)
-        for name, mine, theirs in zip(State._fields, like, state, strict=True):
-            where, rule = f"run.state.{name}", f"must have shape {mine.shape}"
-            require(mine.shape == theirs.shape, where, rule, theirs.shape)
-            rule = f"must be {mine.dtype}"
-            require(mine.dtype == theirs.dtype, where, rule, theirs.dtype)
-        return State(*(array.copy() for array in state))
+            return going
+        mine = self._unpadded(going)
+        for name, own, theirs in zip(State._fields, mine, state, strict=True):
+            where, rule = f"run.state.{name}", f"must have shape {own.shape}"
+            require(own.shape == theirs.shape, where, rule, theirs.shape)
+            rule = f"must be {own.dtype}"
+            require(own.dtype == theirs.dtype, where, rule, theirs.dtype)
+        for own, theirs in zip(mine, state, strict=True):
+            own[...] = theirs
+        return going
 
     def _events(self, x: np.ndarray) -> InputEvents:
         where = "input x"

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from spikelearn.errors import require
+from spikelearn.kernels.vector import aligned_zeros, padded
 
 __all__ = ["Params"]
-
-LANES = 16  # rows of weights are padded to whole vectors
 
 
 class Params:
@@ -27,14 +26,14 @@ class Params:
     names = ("w_in", "w_rec", "w_out", "b_out", "bias")
 
     def __init__(self, n_in: int, n_rec: int, n_out: int, dtype: Any) -> None:
-        n_padded = -(-n_rec // LANES) * LANES
-        self.rows = np.zeros((n_in + n_rec, n_padded), dtype)
+        self.rows = aligned_zeros((n_in + n_rec, padded(n_rec)), dtype)
         self.out_rows = np.zeros((n_rec, n_out), dtype)
         self.w_in = self.rows[:n_in, :n_rec].T
         self.w_rec = self.rows[n_in:, :n_rec].T
         self.w_out = self.out_rows.T
         self.b_out = np.zeros(n_out, dtype)
-        self.bias = np.zeros(n_rec, dtype)
+        self.bias_row = aligned_zeros((padded(n_rec),), dtype)
+        self.bias = self.bias_row[:n_rec]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the views by name."""

@@ -25,6 +25,7 @@ class Record:
     y: np.ndarray
     events: InputEvents
     trajectory: Trajectory
+    n_rec: int
     final: State
     recorded: frozenset[str] = field(default_factory=frozenset)
 
@@ -36,17 +37,21 @@ class Record:
     @property
     def n_steps(self) -> int:
         """Number of time steps T."""
-        return self.trajectory.distance.shape[1]
+        return self.y.shape[0]
 
     @property
     def n_samples(self) -> int:
         """Number of samples B."""
-        return self.trajectory.distance.shape[0]
+        return self.y.shape[1]
 
     @property
     def distance(self) -> np.ndarray:
         """Distance to threshold, v - A, (T, B, n_rec)."""
-        return self.trajectory.distance.transpose(1, 0, 2)
+        return self._by_time(self.trajectory.distance)
+
+    def _by_time(self, rows: np.ndarray) -> np.ndarray:
+        """Return (T, B, n_rec) of rows of the kernels, (B, T, n_pad)."""
+        return rows[..., : self.n_rec].transpose(1, 0, 2)
 
     @property
     def spikes(self) -> np.ndarray:
@@ -59,7 +64,7 @@ class Record:
         """Output r of every neuron, (T, B, n_rec) float: spikes 0 and 1, or rates."""
         if self.spiking:
             return (self.distance > 0).astype(self.y.dtype)
-        return self.trajectory.output.transpose(1, 0, 2)
+        return self._by_time(self.trajectory.output)
 
     def _require_spikes(self, what: str) -> None:
         hint = "Record.output holds what rate units send."
@@ -70,17 +75,16 @@ class Record:
         self._require_spikes("spike_events")
         first = self.trajectory.first[sample]
         steps = np.repeat(np.arange(self.n_steps), np.diff(first))
-        return steps, self.trajectory.spike[sample, : first[-1]].copy()
+        return steps, self.trajectory.spike[first[0] : first[-1]].copy()
 
     @property
     def spike_counts(self) -> np.ndarray:
         """Spikes of every neuron in every sample, (B, n_rec) int64."""
         self._require_spikes("spike_counts")
-        trajectory = self.trajectory
-        n_rec = trajectory.distance.shape[2]
+        spike, n_rec = self.trajectory.spike, self.n_rec
         counts = [
-            np.bincount(units[: first[-1]], minlength=n_rec)
-            for first, units in zip(trajectory.first, trajectory.spike, strict=True)
+            np.bincount(spike[first[0] : first[-1]], minlength=n_rec)
+            for first in self.trajectory.first
         ]
         return np.stack(counts)
 
@@ -97,4 +101,4 @@ class Record:
         where = f"Record.state({name!r})"
         hint = f"Call network.run(x, record=({name!r},))."
         require(name in self.recorded, where, "must be recorded", "nothing", hint)
-        return getattr(self.trajectory, name).transpose(1, 0, 2)
+        return self._by_time(getattr(self.trajectory, name))
