@@ -357,21 +357,42 @@ class _AbsTemplate(AbstractTemplate):
 
 @lower_builtin(abs, Lanes)
 def _abs(context, builder, sig, args):
-    lanes = sig.return_type
-    name = f"llvm.fabs.v{lanes.size}f{lanes.dtype.bitwidth}"
-    return _intrinsic(builder, name, args[0].type, args[0])
+    return _elementwise("fabs", builder, sig, args)
+
+
+def _elementwise(name, builder, sig, args):
+    kind = sig.return_type
+    lanes = f"v{kind.size}" if isinstance(kind, Lanes) else ""
+    bits = (kind.dtype if lanes else kind).bitwidth
+    return _intrinsic(builder, f"llvm.{name}.{lanes}f{bits}", args[0].type, args[0])
+
+
+@type_callable(vector.exp)
+def _type_exp(context):
+    def typer(x):
+        dtype = x.dtype if isinstance(x, Lanes) else x
+        return x if isinstance(dtype, types.Float) else None
+
+    return typer
+
+
+@lower_builtin(vector.exp, types.Any)
+def _exp(context, builder, sig, args):
+    return _elementwise("exp", builder, sig, args)
 
 
 @type_callable(vector.select)
 def _type_select(context):
     def typer(mask, yes, no):
         lanes = _common(yes, no)
-        return lanes if lanes is not None and mask == lanes.mask() else None
+        if lanes is not None:
+            return lanes if mask == lanes.mask() else None
+        return context.unify_types(yes, no) if mask == types.boolean else None
 
     return typer
 
 
-@lower_builtin(vector.select, Lanes, types.Any, types.Any)
+@lower_builtin(vector.select, types.Any, types.Any, types.Any)
 def _select(context, builder, sig, args):
     lanes = sig.return_type
     pairs = zip(args[1:], sig.args[1:], strict=True)

@@ -13,43 +13,120 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikelearn.kernels import kernel
+from spikelearn.kernels import inlined, kernel
 from spikelearn.kernels.paths import (
     DIAGONAL,
+    FULL,
     LOCAL,
     ONE_HOP_ONLINE,
     SMOOTHED,
 )
-from spikelearn.kernels.rate import slopes
+from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
-from spikelearn.kernels.surrogate import pseudo_derivatives
+from spikelearn.kernels.surrogate import pseudo_derivative
+from spikelearn.kernels.vector import BLOCK, bare, load, select, store, width
 
 # Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
 
 
 class Signal(NamedTuple):
-    """What drives learning: the error of the readout and how it reaches neurons."""
+    """What drives learning: the error of the readout and how it reaches neurons.
 
-    error: Any  # (B, T, n_out): dE/dy, for the readout's own weights
+    `first_step` is the step of these arrays at which the trajectory begins.
+    """
+
+    error: Any  # (B, T, n_out): dE/dy
+    ebar: Any  # (B, T, n_out): `filter_back` of it, for the readout's own weights
     broadcast: Any  # (B, T, n_out): what the feedback carries to the neurons
-    feedback: Any  # (n_out, N): B transposed
-    neuron: Any  # (B, N): added to the learning signal at every step
-    direct: Any  # (B, T, N): added at its step, or (B, 0, N)
+    lbar: Any  # (B, T, n_out): `filter_back` of it
+    feedback: Any  # (n_out, n_pad): B transposed
+    neuron: Any  # (B or 0, n_pad): added to the learning signal at every step
+    direct: Any  # (B, T or 0, n_pad): added at its step
+    first_step: int
+
+
+class Carry(NamedTuple):
+    """What a sweep hands to the steps before: dE/dstate; zero after the last step."""
+
+    gv: Any  # (B, n_pad)
+    ga: Any  # (B, n_pad)
+    later: Any  # (B, longest_delay, n_pad): dE/di, step t in row t % longest
+    back: Any  # the same of what comes back to others, or 0 rows: `later` does
+    cross: Any  # (B, n_pad): what came back last
+    hidden: Any  # (B, 2, n_pad): two states of the smoothed leak, SMOOTHED only
+
+
+class Part(NamedTuple):
+    """Samples and columns (neurons, in whole vectors) that one call works on."""
+
+    begin: int
+    end: int
+    low: int
+    high: int
 
 
 class Accumulators(NamedTuple):
     """Sums of one group of samples, in the layout of `Weights`."""
 
     w: Any  # (n_in + N, n_pad)
-    bias: Any  # (N,)
+    bias: Any  # (n_pad,)
     w_out: Any  # (N, n_out)
     b_out: Any  # (n_out,)
 
 
 @kernel
-def credit(cell, weights, events, trajectory, signal, paths, begin, end, out, credits):
-    """Accumulate the gradient of samples `begin` to `end` over the kept paths.
+def filter_back(kappa, x, begin, end, out):
+    """Filter backwards in time: out[t] = kappa out[t + 1] + x[t].
+
+    Parameters
+    ----------
+    x : (B, T, n_out) array
+
+    Mutates
+    -------
+    out : (B, T, n_out) array
+        Samples `begin` to `end`.
+    """
+    for b in range(begin, end):
+        for t in range(x.shape[1] - 1, -1, -1):
+            for k in range(x.shape[2]):
+                after = out[b, t + 1, k] if t + 1 < x.shape[1] else x.dtype.type(0)
+                new = kappa * after + x[b, t, k]
+                out[b, t, k] = x.dtype.type(0) if abs(new) < TINY else new
+
+
+@kernel
+def credit_readout(weights, trajectory, ebar, first_step, begin, end, out):
+    """Accumulate the gradient of the readout's own weights.
+
+        dE/dw_out = out_gain sum_t ebar[t] r[t],   dE/db_out = sum_t ebar[t]
+
+    Mutates
+    -------
+    out : Accumulators
+    """
+    spiking = trajectory.output.shape[1] == 0
+    gain, spike, output = weights.out_gain, trajectory.spike, trajectory.output
+    first, w_out, b_out = trajectory.first, out.w_out, out.b_out
+    for b in range(begin, end):
+        for t in range(trajectory.y.shape[1]):
+            now = first_step + t
+            for k in range(b_out.size):
+                b_out[k] += ebar[b, now, k]
+            if spiking:
+                for e in range(first[b, t], first[b, t + 1]):
+                    for k in range(b_out.size):
+                        w_out[spike[e], k] += gain * ebar[b, now, k]
+            else:
+                for j in range(w_out.shape[0]):
+                    for k in range(b_out.size):
+                        w_out[j, k] += gain * output[b, t, j] * ebar[b, now, k]
+
+
+@kernel
+def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, credits):
+    """Accumulate the gradient of weights into neurons over the kept paths.
 
     With the eligibility e_ji = dr_j/dw_ji through neuron j alone (for e-prop: Bellec et
     al. 2020, doi:10.1038/s41467-020-17236-y, eqs. 22-28) it is
@@ -69,231 +146,249 @@ def credit(cell, weights, events, trajectory, signal, paths, begin, end, out, cr
         dw[i, :] += r_i gi              for every presynaptic output that arrives at t
 
     and for activations outside of the leak: gv = S + alpha_m gv, p = zeta psi gv,
-    gi = p + alpha_s gi.
+    gi = p + alpha_s gi. Columns of LOCAL and DIAGONAL paths may be credited one after
+    the other: they do not meet.
 
     Mutates
     -------
+    carry : Carry
     out : Accumulators
-    credits : (B, T, N) or (B, 0, N) float array
+        w and bias, in the columns of `part`.
+    credits : (B, T, n_pad) or (B, 0, n_pad) float array
         gi of every step, where it is not empty.
     """
-    for b in range(begin, end):
+    for b in range(part.begin, part.end):
         _credit_sample(
-            cell, weights, events, trajectory, signal, paths, b, out, credits
+            bare(cell),
+            bare(weights),
+            bare(events),
+            bare(trajectory),
+            bare(signal),
+            bare(paths),
+            part,
+            b,
+            bare(carry),
+            bare(out),
+            bare(credits),
         )
 
 
 @kernel
-def _credit_sample(cell, weights, events, trajectory, signal, paths, b, out, credits):
-    n = cell.alpha_m.size
-    n_out = weights.b_out.size
-    n_steps = trajectory.distance.shape[1]
-    span = weights.longest_delay
+def _credit_sample(
+    cell, weights, events, trajectory, signal, paths, part, b, carry, out, credits
+):
+    n_steps, span = trajectory.y.shape[1], weights.longest_delay
+    low, high, lanes = part.low, part.high, width(cell.alpha_m)
     spiking = cell.activation == SPIKING
-    dtype = cell.alpha_m.dtype
-    zero = dtype.type(0)
-    ebar = np.zeros(n_out, dtype)
-    lbar = np.zeros(n_out, dtype)
-    psi = np.zeros(n, dtype)
-    total = np.zeros(n, dtype)
-    readout = np.zeros(n, dtype)
-    cross = np.zeros(n, dtype)
-    gv = np.zeros(n, dtype)
-    ga = np.zeros(n, dtype)
-    gi = np.zeros(n, dtype)
-    hidden = np.zeros((3, n), dtype)
-    later = np.zeros((span, n), dtype)  # gi of the steps t + 1 to t + span
-    back = later
-    if paths.kind > DIAGONAL:
-        back = np.zeros((span, n), dtype)
+    keeps_reset = paths.through_reset and spiking
+    has_neuron, has_direct = signal.neuron.shape[0] > 0, signal.direct.shape[1] > 0
+    back = carry.later if carry.back.shape[1] == 0 else carry.back
+    slot = (signal.first_step + n_steps - 1) % span
+    after = (slot + 1) % span
     for t in range(n_steps - 1, -1, -1):
-        slot = t % span
-        for k in range(n_out):
-            ebar[k] = flushed(weights.kappa * ebar[k] + signal.error[b, t, k])
-            lbar[k] = flushed(weights.kappa * lbar[k] + signal.broadcast[b, t, k])
-            out.b_out[k] += ebar[k]
-        _project(signal.feedback, lbar, weights.out_gain, readout)
-        for j in range(n):
-            total[j] = signal.neuron[b, j] + readout[j]
-        if signal.direct.shape[1] > 0:
-            for j in range(n):
-                total[j] += signal.direct[b, t, j]
+        now = signal.first_step + t
+        credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
         if paths.kind != LOCAL:
-            _bring_back(paths, weights, back, t, slot, cross)
-            for j in range(n):
-                total[j] += cross[j]
-        if spiking:
-            pseudo_derivatives(
-                cell.surrogate,
-                trajectory.distance[b, t],
-                cell.height,
-                cell.inverse_width,
-                psi,
-            )
-        else:
-            slopes(cell.activation, trajectory.distance[b, t], psi)
-        credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
-        if paths.through_reset and spiking:
-            if cell.reset_to_zero:
-                for j in range(n):
-                    if psi[j] != 0:
-                        total[j] -= trajectory.v[b, t, j] * cell.alpha_m[j] * gv[j]
+            _bring_back(paths, weights, back, b, slot, part, carry.cross)
+        for j in range(low, high, lanes):
+            direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
+            total = direct
+            if has_neuron:
+                total += load(signal.neuron, (b, j))
+            if has_direct:
+                total += load(signal.direct, (b, now, j))
+            if paths.kind != LOCAL:
+                total += load(carry.cross, (b, j))
+            d = load(trajectory.distance, (b, t, j))
+            if spiking:
+                height, inverse = load(cell.height, j), load(cell.inverse_width, j)
+                psi = pseudo_derivative(cell.surrogate, d, height, inverse)
             else:
-                for j in range(n):
-                    total[j] -= cell.v_th[j] * gv[j]
-        if cell.reset_to_zero:
-            for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-                gv[trajectory.spike[b, e]] = zero
+                psi = slope(cell.activation, d)
+            gv, zeta = load(carry.gv, (b, j)), load(cell.zeta, j)
+            alpha_m = load(cell.alpha_m, j)
+            if keeps_reset:
+                if cell.reset_to_zero:
+                    lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
+                    total -= select(psi != 0, lost, 0)
+                else:
+                    total -= load(cell.v_th, j) * gv
+            if cell.reset_to_zero:
+                gv = select(d > 0, 0, gv)
+            bias = load(out.bias, j)
+            if cell.outside:
+                gv = total + alpha_m * gv
+                gi = zeta * psi * gv
+                bias += gi
+            else:
+                ga = load(carry.ga, (b, j))
+                p = psi * (total + ga)
+                gv = p + alpha_m * gv
+                if cell.has_adaptation:
+                    ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
+                    store(carry.ga, (b, j), flushed(ga))
+                gi = zeta * gv
+                bias += gv
+            if cell.has_synaptic_current:
+                gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
+            gi = flushed(gi)
+            store(out.bias, j, bias)
+            store(carry.gv, (b, j), flushed(gv))
+            store(carry.later, (b, slot, j), gi)
+            if credits.shape[1] > 0:
+                store(credits, (b, t, j), gi)
+            if paths.kind > DIAGONAL:
+                if paths.kind == ONE_HOP_ONLINE:
+                    gain = weights.out_gain
+                    direct = _direct(signal, signal.broadcast, gain, b, now, j)
+                if paths.kind == SMOOTHED:
+                    g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
+                    store(back, (b, slot, j), g)
+                elif paths.kind != FULL:
+                    store(back, (b, slot, j), zeta * psi * direct)
+        credit_inputs(events, b, n_steps, t, carry.later, slot, part, out)
+        after = slot
+        slot = span - 1 if slot == 0 else slot - 1
 
-        # One short loop per line of the recursion: loops over many arrays are not
-        # vectorised, because the compiler cannot rule out that they overlap.
-        if cell.outside:
-            for j in range(n):
-                gv[j] = flushed(total[j] + cell.alpha_m[j] * gv[j])
-            for j in range(n):
-                total[j] = cell.zeta[j] * psi[j] * gv[j]
-            for j in range(n):
-                gi[j] = flushed(total[j] + cell.alpha_s[j] * gi[j])
-            for j in range(n):
-                out.bias[j] += total[j]
-        else:
-            for j in range(n):
-                total[j] = psi[j] * (total[j] + ga[j])
-            for j in range(n):
-                gv[j] = flushed(total[j] + cell.alpha_m[j] * gv[j])
-            for j in range(n):
-                ga[j] = flushed(cell.rho[j] * ga[j] - cell.beta[j] * total[j])
-            for j in range(n):
-                gi[j] = flushed(cell.zeta[j] * gv[j] + cell.alpha_s[j] * gi[j])
-            for j in range(n):
-                out.bias[j] += gv[j]
-        add_input_rows(events, b * n_steps + t, gi, out.w)
-        for j in range(n):
-            later[slot, j] = gi[j]
-        if credits.shape[1] > 0:
-            credits[b, t, :] = gi
 
-        if paths.kind == ONE_HOP_ONLINE:
-            _project(signal.feedback, signal.broadcast[b, t], weights.out_gain, readout)
-        if paths.kind == SMOOTHED:
-            _smooth(cell, psi, readout, cross, paths.mu, hidden)
-            back[slot, :] = hidden[2]
-        elif paths.kind > DIAGONAL:
-            for j in range(n):
-                back[slot, j] = cell.zeta[j] * psi[j] * readout[j]
-
-
-@kernel
+@inlined
 def flushed(g):
     """Return g, or 0 where it is too small to matter (NaN stays)."""
-    return type(g)(0) if abs(g) < TINY else g
+    return select(abs(g) < TINY, 0, g)
 
 
-@kernel
-def _project(feedback, channels, gain, out):
-    """Set out_j = gain sum_k B_jk channels_k. Mutates `out`."""
-    for j in range(out.size):
-        out[j] = 0
-    for k in range(channels.size):
-        scaled = gain * channels[k]
-        for j in range(out.size):
-            out[j] += feedback[k, j] * scaled
+@inlined
+def _direct(signal, channels, gain, b, now, j):
+    """Return D_j = gain sum_k B_jk channels_k of a vector of neurons."""
+    feedback = signal.feedback
+    direct = (gain * channels[b, now, 0]) * load(feedback, (0, j))
+    for k in range(1, feedback.shape[0]):
+        direct += (gain * channels[b, now, k]) * load(feedback, (k, j))
+    return direct
 
 
-@kernel
-def _bring_back(paths, weights, back, t, slot, cross):
+@inlined
+def _bring_back(paths, weights, back, b, slot, part, cross):
     """Set cross_j[t] = sum_k hop_kj back_k[t + delay_kj]. Mutates `cross`.
 
     ONE_HOP_ONLINE adds to kappa cross[t + 1] in place of starting at 0.
     """
-    n = cross.size
-    span = weights.longest_delay
+    n, lanes, delay = weights.w_out.shape[0], width(cross), weights.delay
+    same_delay, span = delay.shape[0] == 0, weights.longest_delay
+    kept = cross.dtype.type(0)
     if paths.kind == ONE_HOP_ONLINE:
-        for j in range(n):
-            cross[j] = flushed(weights.kappa * cross[j])
+        kept = weights.kappa
+    if same_delay and paths.kind == DIAGONAL:
+        for j in range(part.low, part.high, lanes):
+            own = load(paths.hop, (0, j)) * load(back, (b, slot, j))
+            store(cross, (b, j), own)
+    elif same_delay:
+        whole = part.high - part.high % (BLOCK * lanes)
+        for j in range(part.low, whole, BLOCK * lanes):
+            _gather_back(load(cross, (b, j), BLOCK), kept, paths, back, b, slot, j, cross)
+        for j in range(whole, part.high, lanes):
+            _gather_back(load(cross, (b, j)), kept, paths, back, b, slot, j, cross)
+    elif paths.kind == DIAGONAL:
+        for j in range(part.low, min(part.high, n)):
+            late = (slot + delay[j, j]) % span
+            cross[b, j] = paths.hop[0, j] * back[b, late, j]
     else:
         for j in range(n):
-            cross[j] = 0
-    if paths.kind == DIAGONAL:
-        for j in range(n):
-            delay = span if weights.delay.shape[0] == 0 else weights.delay[j, j]
-            cross[j] = paths.hop[j, j] * back[(t + delay) % span, j]
-    elif weights.delay.shape[0] == 0:
-        for k in range(n):
-            g = back[slot, k]
-            if g != 0:
-                for j in range(n):
-                    cross[j] += g * paths.hop[k, j]
-    else:
-        for j in range(n):
+            total = kept * cross[b, j]
             for k in range(n):
-                late = (t + weights.delay[j, k]) % span
-                cross[j] += paths.hop[k, j] * back[late, k]
+                late = slot + delay[j, k]
+                late = late - span if late >= span else late
+                total += paths.hop[k, j] * back[b, late, k]
+            cross[b, j] = total
 
 
-@kernel
-def credit_outputs(weights, n_in, trajectory, ebar, later, b, t, out):
-    """Credit the weights that read an output of step t. Mutates `out`."""
-    span = weights.longest_delay
-    slot = t % span
-    n = later.shape[1]
-    first, last = 0, n
-    spiking = trajectory.output.shape[1] == 0
+@inlined
+def _gather_back(before, kept, paths, back, b, slot, j, cross):
+    total = flushed(kept * before)
+    for k in range(paths.hop.shape[0]):
+        total += back[b, slot, k] * load(paths.hop, (k, j), total)
+    store(cross, (b, j), total)
+
+
+@inlined
+def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
+    """Credit the recurrent weights that read an output of step t. Mutates `out`."""
+    delay, span, output = weights.delay, weights.longest_delay, trajectory.output
+    spiking = output.shape[1] == 0
+    first, last = 0, weights.w_out.shape[0]
     if spiking:
         first, last = trajectory.first[b, t], trajectory.first[b, t + 1]
-    for e in range(first, last):
-        j = e
-        value = ebar.dtype.type(1)
+    if delay.shape[0] == 0:
         if spiking:
-            j = trajectory.spike[b, e]
+            spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
         else:
-            value = trajectory.output[b, t, e]
-            if value == 0:
-                continue
-        for k in range(ebar.size):
-            out.w_out[j, k] += value * weights.out_gain * ebar[k]
-        row = n_in + j
-        if weights.delay.shape[0] == 0:
-            for k in range(n):
-                out.w[row, k] += value * later[slot, k]
-        else:
-            for k in range(n):
-                late = (t + weights.delay[j, k]) % span
-                out.w[row, k] += value * later[late, k]
+            for j in range(first, last):
+                _spread_scaled(output[b, t, j], n_in + j, later, b, slot, part, out.w)
+    else:
+        for e in range(first, last):
+            j = trajectory.spike[e] if spiking else e
+            value = later.dtype.type(1) if spiking else output[b, t, j]
+            for k in range(part.low, min(part.high, delay.shape[1])):
+                late = slot + delay[j, k]
+                late = late - span if late >= span else late
+                out.w[n_in + j, k] += value * later[b, late, k]
 
 
-@kernel
-def _smooth(cell, psi, readout, cross, mu, hidden):
-    """Do one step of the adjoint of the smoothed network of ModProp.
+@inlined
+def credit_inputs(events, b, n_steps, t, g, slot, part, out):
+    """Credit the weights of the inputs of step t with row `slot` of g. Mutates `out`."""
+    row = b * n_steps + t
+    first, last = events.start[row], events.start[row + 1]
+    if events.value.size == 0:
+        spread(events.unit, first, last, 0, g, b, slot, part, out.w)
+    else:
+        for e in range(first, last):
+            _spread_scaled(events.value[e], events.unit[e], g, b, slot, part, out.w)
+
+
+@inlined
+def spread(unit, first, last, offset, g, b, slot, part, w):
+    """Add g[b, slot] to the rows offset + unit[first:last]. Mutates `w`."""
+    lanes = width(w)
+    whole = part.high - (part.high - part.low) % (BLOCK * lanes)
+    for j in range(part.low, whole, BLOCK * lanes):
+        g_j = load(g, (b, slot, j), BLOCK)
+        for e in range(first, last):
+            row = offset + unit[e]
+            store(w, (row, j), load(w, (row, j), g_j) + g_j)
+    for j in range(whole, part.high, lanes):
+        g_j = load(g, (b, slot, j))
+        for e in range(first, last):
+            row = offset + unit[e]
+            store(w, (row, j), load(w, (row, j), g_j) + g_j)
+
+
+@inlined
+def _spread_scaled(value, row, g, b, slot, part, w):
+    """Add value times g[b, slot] to a row. Mutates `w`."""
+    for j in range(part.low, part.high, width(w)):
+        store(w, (row, j), load(w, (row, j)) + value * load(g, (b, slot, j)))
+
+
+@inlined
+def _smoothed(cell, paths, psi, direct, after, b, j, carry):
+    """Do one step of the adjoint of the smoothed network of ModProp; return dE/di.
 
     Mutates
     -------
-    hidden : (3, N) float array
-        Two states of the leak, and dE/di of the step.
+    carry : Carry
+        `hidden`: the adjoints of the leak.
     """
-    for j in range(psi.size):
-        if cell.outside:
-            first = flushed(readout[j] + cell.alpha_m[j] * hidden[0, j])
-            rest = flushed(cross[j] + cell.alpha_m[j] * hidden[1, j])
-            hidden[0, j] = first
-            hidden[1, j] = rest
-            g = cell.zeta[j] * (psi[j] * first + mu * rest)
-        else:
-            p = psi[j] * readout[j] + mu * cross[j]
-            hidden[0, j] = flushed(p + cell.alpha_m[j] * hidden[0, j])
-            g = cell.zeta[j] * hidden[0, j]
-        hidden[2, j] = flushed(g + cell.alpha_s[j] * hidden[2, j])
-
-
-@kernel
-def add_input_rows(events, row, gi, w):
-    """Add `gi` to the gradient rows of the inputs of one step. Mutates `w`."""
-    for e in range(events.start[row], events.start[row + 1]):
-        k = events.unit[e]
-        if events.value.size > 0:
-            value = events.value[e]
-            for j in range(gi.size):
-                w[k, j] += value * gi[j]
-        else:
-            for j in range(gi.size):
-                w[k, j] += gi[j]
+    hidden, alpha_m = carry.hidden, load(cell.alpha_m, j)
+    cross, zeta = load(carry.cross, (b, j)), load(cell.zeta, j)
+    first = load(hidden, (b, 0, j))
+    if cell.outside:
+        first = flushed(direct + alpha_m * first)
+        rest = flushed(cross + alpha_m * load(hidden, (b, 1, j)))
+        store(hidden, (b, 1, j), rest)
+        g = zeta * (psi * first + paths.mu * rest)
+    else:
+        first = flushed(psi * direct + paths.mu * cross + alpha_m * first)
+        g = zeta * first
+    store(hidden, (b, 0, j), first)
+    return flushed(g + load(cell.alpha_s, j) * load(carry.back, (b, after, j)))

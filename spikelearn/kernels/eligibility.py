@@ -12,9 +12,9 @@ import numpy as np
 
 from spikelearn.kernels import kernel
 from spikelearn.kernels.paths import DIAGONAL, ONE_HOP_ONLINE
-from spikelearn.kernels.rate import slopes
+from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
-from spikelearn.kernels.surrogate import pseudo_derivatives
+from spikelearn.kernels.surrogate import pseudo_derivative
 
 
 class Traces(NamedTuple):
@@ -61,7 +61,7 @@ def accumulate(
 
 @kernel
 def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
-    n = cell.alpha_m.size
+    n = weights.w_out.shape[0]
     n_steps = trajectory.distance.shape[1]
     span = weights.longest_delay
     now = traces.time[b]
@@ -72,22 +72,26 @@ def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
     output = np.zeros(n, dtype)
     if spiking:
         distance = trajectory.distance[b, t]
-        pseudo_derivatives(
-            cell.surrogate, distance, cell.height, cell.inverse_width, psi
-        )
+        for j in range(n):
+            height, inverse = cell.height[j], cell.inverse_width[j]
+            psi[j] = pseudo_derivative(cell.surrogate, distance[j], height, inverse)
         for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-            output[trajectory.spike[b, e]] = 1
+            output[trajectory.spike[e]] = 1
     else:
-        slopes(cell.activation, trajectory.distance[b, t], psi)
-        output[:] = trajectory.output[b, t]
+        for j in range(n):
+            psi[j] = slope(cell.activation, trajectory.distance[b, t, j])
+            output[j] = trajectory.output[b, t, j]
 
     filtered_signal = np.zeros(n, dtype)
     for k in range(weights.b_out.size):
         for j in range(n):
             filtered_signal[j] += signal.feedback[k, j] * signal.broadcast[b, t, k]
-    unfiltered_signal = signal.neuron[b].copy()
-    if signal.direct.shape[1] > 0:
-        unfiltered_signal += signal.direct[b, t]
+    unfiltered_signal = np.zeros(n, dtype)
+    for j in range(n):
+        if signal.neuron.shape[0] > 0:
+            unfiltered_signal[j] += signal.neuron[b, j]
+        if signal.direct.shape[1] > 0:
+            unfiltered_signal[j] += signal.direct[b, t, j]
     one_hop = np.zeros(n, dtype)
     if paths.kind == ONE_HOP_ONLINE:
         for k in range(n):
@@ -114,7 +118,7 @@ def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
             if q < rows - 1:
                 s += arriving
             if own:
-                s += paths.hop[j, j] * before
+                s += paths.hop[0, j] * before
             traces.synapse[b, q, j] = s
             drive = cell.zeta[j] * s
             if q == rows - 1:
@@ -159,5 +163,6 @@ def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
         out.b_out[k] += error * one
         for j in range(n):
             out.w_out[j, k] += error * traces.output_filtered[b, j]
-    traces.output[b, now % span, :] = output
+    for j in range(n):
+        traces.output[b, now % span, j] = output[j]
     traces.time[b] = now + 1

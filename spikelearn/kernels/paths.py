@@ -29,6 +29,6 @@ class Paths(NamedTuple):
     """The paths of one rule in one network."""
 
     kind: int
-    hop: Any  # (N, N) as (post k, pre j), or (0, 0) for LOCAL
+    hop: Any  # (N, n_pad) as (post k, pre j); (1, n_pad), DIAGONAL; LOCAL: no rows
     through_reset: bool
     mu: Any  # scalar of the dtype of hop

@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
-from spikelearn.kernels import kernel
+from spikelearn.kernels import inlined, kernel
 from spikelearn.kernels.spiking import SPIKING, collect, send
-from spikelearn.kernels.vector import bare
+from spikelearn.kernels.vector import bare, exp, select
 
 RELU, TANH, SOFTPLUS = SPIKING + 1, SPIKING + 2, SPIKING + 3
 
@@ -37,22 +37,26 @@ def activate(code, u, r):
             r[j] = max(u[j], zero) + math.log1p(math.exp(-abs(u[j])))
 
 
-@kernel
-def slopes(code, u, slope):
-    """Evaluate f'(u) for all units. Mutates `slope`."""
-    zero = u.dtype.type(0)
-    one = u.dtype.type(1)
+@inlined
+def slope(code, u):
+    """Return f'(u) of units: numbers, or vectors of them."""
+    zero = 0 * u
     if code == RELU:
-        for j in range(u.size):
-            slope[j] = one if u[j] > zero else zero
+        f = select(u > 0, zero + 1, zero)
     elif code == TANH:
-        for j in range(u.size):
-            r = math.tanh(u[j])
-            slope[j] = one - r * r
+        e = exp(-2 * abs(u))
+        f = 4 * e / ((1 + e) * (1 + e))
     else:
-        for j in range(u.size):
-            small = math.exp(-abs(u[j]))
-            slope[j] = (one if u[j] > zero else small) / (one + small)
+        e = exp(-1 * abs(u))
+        f = select(u > 0, zero + 1, e) / (1 + e)
+    return f
+
+
+@kernel
+def slopes(code, u, out):
+    """Evaluate f'(u) for all units. Mutates `out`."""
+    for j in range(u.size):
+        out[j] = slope(code, u[j])
 
 
 @kernel

@@ -14,9 +14,8 @@ All are 0 at d = -inf, which is how the forward kernels mark refractory neurons.
 
 from __future__ import annotations
 
-import math
-
-from spikelearn.kernels import kernel
+from spikelearn.kernels import inlined, kernel
+from spikelearn.kernels.vector import exp, select
 
 TRIANGULAR = 0
 FAST_SIGMOID = 1
@@ -31,34 +30,38 @@ SURROGATES = {
 }
 
 
-@kernel
-def pseudo_derivatives(code, distance, height, inverse_width, psi):
-    """Evaluate the pseudo-derivative of one time step for all neurons.
+@inlined
+def pseudo_derivative(code, distance, height, inverse_width):
+    """Return the pseudo-derivative of neurons: numbers, or vectors of them.
 
     Parameters
     ----------
     code : int
         One of the codes of this module.
-    distance, height, inverse_width : (N,) float array
+    distance, height, inverse_width
         v - A, h and 1 / w.
+    """
+    x = distance * inverse_width
+    if code == TRIANGULAR:
+        rest = 1 - abs(x)
+        psi = height * select(rest > 0, rest, 0)
+    elif code == FAST_SIGMOID:
+        s = 1 + abs(x)
+        psi = height / (s * s)
+    elif code == EXPONENTIAL:
+        psi = height * exp(-1 * abs(x))
+    else:
+        psi = height / (1 + x * x)
+    return psi
+
+
+@kernel
+def pseudo_derivatives(code, distance, height, inverse_width, psi):
+    """Evaluate the pseudo-derivative of one time step for all neurons.
 
     Mutates
     -------
     psi : (N,) float array
     """
-    one = psi.dtype.type(1)
-    zero = psi.dtype.type(0)
-    if code == TRIANGULAR:
-        for j in range(psi.size):
-            psi[j] = height[j] * max(zero, one - abs(distance[j]) * inverse_width[j])
-    elif code == FAST_SIGMOID:
-        for j in range(psi.size):
-            s = one + abs(distance[j]) * inverse_width[j]
-            psi[j] = height[j] / (s * s)
-    elif code == EXPONENTIAL:
-        for j in range(psi.size):
-            psi[j] = height[j] * math.exp(-abs(distance[j]) * inverse_width[j])
-    else:
-        for j in range(psi.size):
-            s = distance[j] * inverse_width[j]
-            psi[j] = height[j] / (one + s * s)
+    for j in range(psi.size):
+        psi[j] = pseudo_derivative(code, distance[j], height[j], inverse_width[j])

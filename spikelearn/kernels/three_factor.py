@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikelearn.kernels import kernel
-from spikelearn.kernels.adjoint import add_input_rows, credit_outputs, flushed
-from spikelearn.kernels.surrogate import pseudo_derivatives
+from spikelearn.kernels import inlined, kernel
+from spikelearn.kernels.adjoint import Part, credit_inputs, credit_sent, flushed
+from spikelearn.kernels.surrogate import pseudo_derivative
+from spikelearn.kernels.vector import bare, load, select, store, width
 
 
 class Pairing(NamedTuple):
@@ -42,79 +43,82 @@ class Pairing(NamedTuple):
     spikes: bool  # post is the spike, else the pseudo-derivative
 
 
-class Drive(NamedTuple):
-    """What turns eligibility into gradients."""
-
-    signal: Any  # (B, T, N)
-    error: Any  # (B, T, n_out): dE/dy, for the readout's own weights
-
-
 @kernel
-def three_factor(cell, weights, events, trajectory, drive, pairing, begin, end, out):
-    """Accumulate the gradient of samples `begin` to `end`.
+def three_factor(
+    cell, weights, events, trajectory, signal, pairing, begin, end, later, out
+):
+    """Accumulate the gradient of weights into neurons for samples `begin` to `end`.
 
-    The readout gets its exact gradient, as in `kernels.adjoint`.
+    Parameters
+    ----------
+    signal : (B, T, n_pad) array
+        What turns eligibility into gradients.
 
     Mutates
     -------
+    later : (B, longest_delay, n_pad) float array
+        Rows of the next steps; zero before.
     out : Accumulators
+        w and bias.
     """
+    n_steps, n_pad = signal.shape[1], signal.shape[2]
+    trace = np.zeros((n_steps + 1, n_pad), signal.dtype)  # Y
+    sums = np.zeros((2, n_pad), signal.dtype)  # g and S
+    part = Part(begin, end, 0, n_pad)
     for b in range(begin, end):
-        _sample(cell, weights, events, trajectory, drive, pairing, b, out)
-
-
-@kernel
-def _sample(cell, weights, events, trajectory, drive, pairing, b, out):
-    n = cell.alpha_m.size
-    n_out = weights.b_out.size
-    n_steps = trajectory.distance.shape[1]
-    span = weights.longest_delay
-    dtype = cell.alpha_m.dtype
-    post = np.zeros(n, dtype)
-    trace = np.zeros((n_steps, n), dtype)  # Y
-    for t in range(n_steps - 1):
-        _post_factor(cell, trajectory, pairing, b, t, post)
-        for i in range(n):
-            trace[t + 1, i] = flushed(pairing.lambda_post * trace[t, i] + post[i])
-
-    ebar = np.zeros(n_out, dtype)
-    g = np.zeros(n, dtype)
-    signal = np.zeros(n, dtype)  # S
-    later = np.zeros((span, n), dtype)  # rows of the steps t + 1 to t + span
-    for t in range(n_steps - 1, -1, -1):
-        for k in range(n_out):
-            ebar[k] = flushed(weights.kappa * ebar[k] + drive.error[b, t, k])
-            out.b_out[k] += ebar[k]
-        credit_outputs(weights, events.n_in, trajectory, ebar, later, b, t, out)
-        _post_factor(cell, trajectory, pairing, b, t, post)
-        for i in range(n):
-            signal[i] = flushed(pairing.lambda_e * signal[i] + drive.signal[b, t, i])
-        for i in range(n):
-            post[i] *= signal[i]
-        for i in range(n):
-            out.bias[i] += pairing.bias * post[i]
-        for i in range(n):
-            g[i] = flushed(pairing.lambda_pre * g[i] + pairing.causal * post[i])
-        for i in range(n):
-            post[i] = pairing.acausal * signal[i]
-        for i in range(n):
-            later[t % span, i] = g[i] + post[i] * trace[t, i]
-        add_input_rows(events, b * n_steps + t, later[t % span], out.w)
-
-
-@kernel
-def _post_factor(cell, trajectory, pairing, b, t, post):
-    """Set the postsynaptic factor of all neurons at step t. Mutates `post`."""
-    if pairing.spikes:
-        for i in range(post.size):
-            post[i] = 0
-        for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-            post[trajectory.spike[b, e]] = 1
-    else:
-        pseudo_derivatives(
-            cell.surrogate,
-            trajectory.distance[b, t],
-            cell.height,
-            cell.inverse_width,
-            post,
+        trace[0] = 0
+        sums[:] = 0
+        _sample(
+            bare(cell),
+            bare(weights),
+            bare(events),
+            bare(trajectory),
+            bare(signal),
+            pairing,
+            part,
+            b,
+            bare(trace),
+            bare(sums),
+            bare(later),
+            bare(out),
         )
+
+
+@kernel
+def _sample(
+    cell, weights, events, trajectory, signal, pairing, part, b, y, sums, later, out
+):
+    n_steps, span = signal.shape[1], weights.longest_delay
+    lanes, n_pad = width(sums), sums.shape[1]
+    for t in range(n_steps):
+        for j in range(0, n_pad, lanes):
+            post = _post_factor(cell, trajectory, pairing, b, t, j)
+            decayed = pairing.lambda_post * load(y, (t, j))
+            store(y, (t + 1, j), flushed(decayed + post))
+    for t in range(n_steps - 1, -1, -1):
+        slot = t % span
+        credit_sent(weights, events.n_in, trajectory, later, b, t, slot, part, out)
+        for j in range(0, n_pad, lanes):
+            post = _post_factor(cell, trajectory, pairing, b, t, j)
+            s = flushed(pairing.lambda_e * load(sums, (1, j)) + load(signal, (b, t, j)))
+            post *= s
+            g = pairing.lambda_pre * load(sums, (0, j)) + pairing.causal * post
+            store(sums, (0, j), flushed(g))
+            store(sums, (1, j), s)
+            store(out.bias, j, load(out.bias, j) + pairing.bias * post)
+            acausal = pairing.acausal * s * load(y, (t, j))
+            store(later, (b, slot, j), flushed(g) + acausal)
+        credit_inputs(events, b, n_steps, t, later, slot, part, out)
+
+
+@inlined
+def _post_factor(cell, trajectory, pairing, b, t, j):
+    """Return the postsynaptic factor of a vector of neurons at step t."""
+    d = load(trajectory.distance, (b, t, j))
+    if pairing.spikes:
+        height = load(cell.height, j)
+        post = select(d > 0, 0 * height + 1, 0)
+    else:
+        height, inverse = load(cell.height, j), load(cell.inverse_width, j)
+        post = pseudo_derivative(cell.surrogate, d, height, inverse)
+    return post

@@ -33,6 +33,7 @@ __all__ = [
     "aligned_zeros",
     "bare",
     "emit",
+    "exp",
     "load",
     "padded",
     "select",
@@ -93,9 +94,14 @@ def store(array: np.ndarray, index: Any, value: Any) -> None:
 
 
 def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:
-    """Return `yes` where the mask is true, else `no`; one of them is a vector."""
-    kind = next(v.dtype for v in (yes, no) if isinstance(v, np.ndarray))
-    return np.where(mask, yes, no).astype(kind)
+    """Return `yes` where the mask is true, else `no`; both may be numbers."""
+    kinds = [value.dtype for value in (yes, no) if isinstance(value, np.ndarray)]
+    return np.where(mask, yes, no).astype(kinds[0]) if kinds else yes if mask else no
+
+
+def exp(x: Any) -> Any:
+    """Return the exponential of a vector or a number."""
+    return np.exp(x)
 
 
 def total(vector: np.ndarray) -> Any:

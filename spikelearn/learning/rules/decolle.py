@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from spikelearn.errors import InvalidValue
 from spikelearn.kernels.adjoint import Signal
 from spikelearn.learning.rules.base import RuleInfo
@@ -55,4 +57,5 @@ class DECOLLE(PathRule):
                 "learning.feedback = 'local', or LearningSignal.direct.)"
             )
         signals = super()._signals(network, record, signal)
-        return signals._replace(broadcast=signals.broadcast * 0)
+        nothing = signals.broadcast * 0
+        return signals._replace(broadcast=nothing, lbar=np.empty_like(nothing))

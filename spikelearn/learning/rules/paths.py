@@ -15,10 +15,26 @@ from typing import ClassVar, cast
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
-from spikelearn.kernels.adjoint import Accumulators, Signal, credit
+from spikelearn.kernels.adjoint import (
+    Accumulators,
+    Carry,
+    Part,
+    Signal,
+    credit,
+    credit_readout,
+    filter_back,
+)
 from spikelearn.kernels.eligibility import Traces, accumulate
-from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
+from spikelearn.kernels.paths import (
+    DIAGONAL,
+    FULL,
+    LOCAL,
+    ONE_HOP_ONLINE,
+    SMOOTHED,
+    Paths,
+)
 from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.signals import LearningSignal
@@ -39,8 +55,17 @@ def make_paths(
 ) -> Paths:
     """Return the paths of a rule in the dtype of the network; hop is (post, pre)."""
     scalar = np.dtype(network.dtype).type
-    hop = np.ascontiguousarray(hop, network.dtype)
-    return Paths(kind, hop, through_reset, scalar(mu))
+    if kind == DIAGONAL:
+        hop = np.diagonal(hop)[None]
+    return Paths(kind, padded_rows(network, hop), through_reset, scalar(mu))
+
+
+def padded_rows(network: RecurrentNetwork, rows: np.ndarray) -> np.ndarray:
+    """Return a copy (..., n_pad) of rows of neurons, in the dtype of the network."""
+    shape = (*rows.shape[:-1], padded(network.n_rec))
+    copy = aligned_zeros(shape, network.dtype)
+    copy[..., : rows.shape[-1]] = rows
+    return copy
 
 
 class PathRule:
@@ -109,26 +134,33 @@ class PathRule:
             record.state(name)
         signals = self._signals(network, record, signal)
         weights, paths = network.kernel_weights(), self.paths(network)
-        n_samples = record.n_samples
+        n_samples, width = record.n_samples, padded(network.n_rec)
         n_kept = record.n_steps if with_credit else 0
-        credits = np.empty((n_samples, n_kept, network.n_rec), network.dtype)
+        credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
+        carry = no_carry(network, n_samples, paths.kind)
+        shared = signals.broadcast is signals.error
 
         def work(start: int, stop: int, out: Accumulators) -> None:
+            span = (start, stop)
+            filter_back(weights.kappa, signals.error, *span, signals.ebar)
+            if not shared:
+                filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
+            credit_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
             credit(
-                network.cell_constants,
+                network.kernel_cell,
                 weights,
                 record.events,
                 record.trajectory,
                 signals,
                 paths,
-                start,
-                stop,
+                Part(start, stop, 0, width),
+                carry,
                 out,
                 credits,
             )
 
         gradients = sum_over_samples(network, n_samples, threads, work)
-        return gradients, credits.transpose(1, 0, 2)
+        return gradients, credits[..., : network.n_rec].transpose(1, 0, 2)
 
     def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:
         """Return the traces of a trial that has not begun.
@@ -192,7 +224,7 @@ class PathRule:
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             accumulate(
-                network.cell_constants,
+                network.kernel_cell,
                 weights,
                 record.events,
                 record.trajectory,
@@ -207,13 +239,28 @@ class PathRule:
         return sum_over_samples(network, record.n_samples, threads, work)
 
 
+def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
+    """Return what a sweep carries before the last step of a trial."""
+    longest, width = int(np.max(network.delay)), padded(network.n_rec)
+    n_back = 0 if kind in (LOCAL, FULL, DIAGONAL) else longest
+    shapes = {
+        "gv": (n_samples, width),
+        "ga": (n_samples, width),
+        "later": (n_samples, longest, width),
+        "back": (n_samples, n_back, width),
+        "cross": (n_samples, width),
+        "hidden": (n_samples if kind == SMOOTHED else 0, 2, width),
+    }
+    return Carry(**{k: aligned_zeros(v, network.dtype) for k, v in shapes.items()})
+
+
 def trace_shapes(
     network: RecurrentNetwork, n_samples: int
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the traces of a trial by name."""
-    n, longest = network.n_rec, int(np.max(network.delay))
+    n, longest = padded(network.n_rec), int(np.max(network.delay))
     of_synapses = ("synapse", "membrane", "adaptation", "eligibility", "filtered")
-    rows = (n_samples, network.n_in + n + 1, n)
+    rows = (n_samples, network.n_in + network.n_rec + 1, n)
     return dict.fromkeys(of_synapses, rows) | {
         "output": (n_samples, longest, n),
         "output_filtered": (n_samples, n),
@@ -236,8 +283,8 @@ def sum_over_samples(
     params = network.params
     groups = [
         Accumulators(
-            w=np.zeros_like(params.rows),
-            bias=np.zeros_like(params.bias),
+            w=aligned_zeros(params.rows.shape, network.dtype),
+            bias=aligned_zeros(params.bias_row.shape, network.dtype),
             w_out=np.zeros_like(params.out_rows),
             b_out=np.zeros_like(params.b_out),
         )
@@ -254,7 +301,7 @@ def sum_over_samples(
         "w_rec": summed.w[n_in:, :n_rec].T,
         "w_out": summed.w_out.T,
         "b_out": summed.b_out,
-        "bias": summed.bias,
+        "bias": summed.bias[:n_rec],
     }
     for name, mask in network.masks.items():
         arrays[name] *= mask.astype(network.dtype)
@@ -273,33 +320,37 @@ def kernel_signal(
     """
     n_steps, n_samples = record.n_steps, record.n_samples
     mine = (network.n_in, network.n_rec, network.spiking)
-    theirs = (record.events.n_in, record.distance.shape[2], record.spiking)
+    theirs = (record.events.n_in, record.n_rec, record.spiking)
     rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
     require(mine == theirs, "record", rule, theirs)
     n_rec, n_out = network.n_rec, network.n_out
     neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
-    if neuron is None:
-        neuron = np.zeros((n_samples, n_rec))
-    if broadcast is None:
-        broadcast = signal.error
     expected = {
         "error": (signal.error, (n_steps, n_samples, n_out)),
         "broadcast": (broadcast, (n_steps, n_samples, n_out)),
         "feedback": (signal.feedback, (n_rec, n_out)),
         "neuron": (neuron, (n_samples, n_rec)),
+        "direct": (direct, (n_steps, n_samples, n_rec)),
     }
+    for name, (array, shape) in expected.items():
+        where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
+        require(array is None or array.shape == shape, where, rule, np.shape(array))
+    if neuron is None:
+        neuron = np.zeros((0, n_rec))
     if direct is None:
         direct = np.zeros((0, n_samples, n_rec))
-    else:
-        expected["direct"] = (direct, (n_steps, n_samples, n_rec))
-    for name, (array, shape) in expected.items():
-        where = f"LearningSignal.{name}"
-        require(array.shape == shape, where, f"must have shape {shape}", array.shape)
-    dtype = network.dtype
+    error = np.ascontiguousarray(signal.error.transpose(1, 0, 2), network.dtype)
+    spread = error
+    if broadcast is not None and broadcast is not signal.error:
+        spread = np.ascontiguousarray(broadcast.transpose(1, 0, 2), network.dtype)
+    ebar = np.empty_like(error)
     return Signal(
-        error=np.ascontiguousarray(signal.error.transpose(1, 0, 2), dtype),
-        broadcast=np.ascontiguousarray(broadcast.transpose(1, 0, 2), dtype),
-        feedback=np.ascontiguousarray(signal.feedback.T, dtype),
-        neuron=np.ascontiguousarray(neuron, dtype),
-        direct=np.ascontiguousarray(direct.transpose(1, 0, 2), dtype),
+        error=error,
+        ebar=ebar,
+        broadcast=spread,
+        lbar=ebar if spread is error else np.empty_like(error),
+        feedback=padded_rows(network, signal.feedback.T),
+        neuron=padded_rows(network, neuron),
+        direct=padded_rows(network, direct.transpose(1, 0, 2)),
+        first_step=0,
     )

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
-from spikelearn.kernels.three_factor import Drive
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
 from spikelearn.learning.rules.paths import kernel_signal
@@ -132,5 +131,4 @@ class RSTDP(SpikeTimingRule):
             bias=0.0,
             spikes=True,
         )
-        drive = Drive(modulator.astype(network.dtype), signals.error)
-        return self._sweep(network, record, drive, coefficients, threads)
+        return self._sweep(network, record, signals, modulator, coefficients, threads)

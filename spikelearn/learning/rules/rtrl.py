@@ -94,6 +94,7 @@ class RTRL:
         kappa, gain = network.readout.factors(network.dt)
         psi, output = output_slopes(network, record), record.output
         v = record.state("v") if self.needs(network) else None
+        n_rec = network.n_rec
         for b in range(record.n_samples):
             x = _dense_input(record, b)
             sample_v = None if v is None else v[:, b]
@@ -104,13 +105,15 @@ class RTRL:
             one = 0.0
             for t, m in enumerate(influence):
                 filtered = kappa * filtered + gain * m
-                broadcast = signals.broadcast[b, t] @ signals.feedback
-                plain = signals.neuron[b]
+                broadcast = (signals.broadcast[b, t] @ signals.feedback)[:n_rec]
+                plain = np.zeros(n_rec, network.dtype)
+                if signals.neuron.shape[0]:
+                    plain += signals.neuron[b, :n_rec]
                 if signals.direct.shape[1]:
-                    plain = plain + signals.direct[b, t]
+                    plain += signals.direct[b, t, :n_rec]
                 change = broadcast @ filtered + plain @ m
-                n_weights = network.n_rec * (network.n_in + network.n_rec)
-                rows = change[:n_weights].reshape(network.n_rec, -1)
+                n_weights = n_rec * (network.n_in + n_rec)
+                rows = change[:n_weights].reshape(n_rec, -1)
                 arrays["w_in"] += rows[:, : network.n_in]
                 arrays["w_rec"] += rows[:, network.n_in :]
                 arrays["bias"] += change[n_weights:]

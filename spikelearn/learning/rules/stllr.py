@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels.three_factor import Drive
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
 from spikelearn.learning.rules.paths import kernel_signal
@@ -99,10 +98,11 @@ class STLLR(SpikeTimingRule):
         """
         self.check(network)
         signals = kernel_signal(network, record, signal)
-        learning_signal = signals.broadcast @ signals.feedback
-        learning_signal += signals.neuron[:, None]
+        modulator = signals.broadcast @ signals.feedback
+        if signal.neuron is not None:
+            modulator += signals.neuron[:, None]
         if signal.direct is not None:
-            learning_signal += signals.direct
+            modulator += signals.direct
         coefficients = pairing(
             network.dtype,
             causal=self.alpha_pre,
@@ -113,5 +113,4 @@ class STLLR(SpikeTimingRule):
             bias=1.0,
             spikes=False,
         )
-        drive = Drive(learning_signal, signals.error)
-        return self._sweep(network, record, drive, coefficients, threads)
+        return self._sweep(network, record, signals, modulator, coefficients, threads)

@@ -6,11 +6,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikelearn.kernels.adjoint import Accumulators
-from spikelearn.kernels.three_factor import Drive, Pairing, three_factor
+from spikelearn.kernels.adjoint import (
+    Accumulators,
+    Signal,
+    credit_readout,
+    filter_back,
+)
+from spikelearn.kernels.paths import LOCAL
+from spikelearn.kernels.three_factor import Pairing, three_factor
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
-from spikelearn.learning.rules.paths import sum_over_samples
+from spikelearn.learning.rules.paths import (
+    no_carry,
+    padded_rows,
+    sum_over_samples,
+)
 from spikelearn.network import Record, RecurrentNetwork
 
 __all__ = ["SpikeTimingRule", "pairing"]
@@ -40,23 +50,34 @@ class SpikeTimingRule:
         self,
         network: RecurrentNetwork,
         record: Record,
-        drive: Drive,
+        signals: Signal,
+        modulator: np.ndarray,
         pairing: Pairing,
         threads: int,
     ) -> Gradients:
-        """Return the gradients of `kernels.three_factor` for a recorded batch."""
-        weights = network.kernel_weights()
+        """Return the gradients of `kernels.three_factor` for a recorded batch.
+
+        `modulator` (B, T, n_rec) turns eligibility into gradients; the readout gets its
+        exact gradient, as in `kernels.adjoint`.
+        """
+        weights, trajectory = network.kernel_weights(), record.trajectory
+        rows = padded_rows(network, modulator)
+        later = no_carry(network, record.n_samples, LOCAL).later
 
         def work(start: int, stop: int, out: Accumulators) -> None:
+            span = (start, stop)
+            filter_back(weights.kappa, signals.error, *span, signals.ebar)
+            credit_readout(weights, trajectory, signals.ebar, 0, *span, out)
             three_factor(
-                network.cell_constants,
+                network.kernel_cell,
                 weights,
                 record.events,
-                record.trajectory,
-                drive,
+                trajectory,
+                rows,
                 pairing,
                 start,
                 stop,
+                later,
                 out,
             )
 
