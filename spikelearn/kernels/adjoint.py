@@ -246,7 +246,7 @@ def _credit_sample(
                     store(back, (b, slot, j), g)
                 elif paths.kind != FULL:
                     store(back, (b, slot, j), zeta * psi * direct)
-        credit_inputs(events, b, n_steps, t, carry.later, slot, part, out)
+        credit_inputs(events, b, t, carry.later, slot, part, out)
         after = slot
         slot = span - 1 if slot == 0 else slot - 1
 
@@ -335,10 +335,9 @@ def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
 
 
 @inlined
-def credit_inputs(events, b, n_steps, t, g, slot, part, out):
+def credit_inputs(events, b, t, g, slot, part, out):
     """Credit the weights of the inputs of step t with row `slot` of g. Mutates `out`."""
-    row = b * n_steps + t
-    first, last = events.start[row], events.start[row + 1]
+    first, last = events.start[b, t], events.start[b, t + 1]
     if events.value.size == 0:
         spread(events.unit, first, last, 0, g, b, slot, part, out.w)
     else:

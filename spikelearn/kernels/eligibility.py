@@ -62,7 +62,6 @@ def accumulate(
 @kernel
 def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
     n = weights.w_out.shape[0]
-    n_steps = trajectory.distance.shape[1]
     span = weights.longest_delay
     now = traces.time[b]
     spiking = cell.activation == SPIKING
@@ -101,8 +100,7 @@ def _step(cell, weights, events, trajectory, signal, paths, b, t, traces, out):
 
     rows = traces.membrane.shape[1]
     pre = np.zeros(rows, dtype)
-    row = b * n_steps + t
-    for e in range(events.start[row], events.start[row + 1]):
+    for e in range(events.start[b, t], events.start[b, t + 1]):
         graded = events.value.size > 0
         pre[events.unit[e]] = events.value[e] if graded else dtype.type(1)
     for q in range(rows):

@@ -82,11 +82,11 @@ class State(NamedTuple):
 
 
 class InputEvents(NamedTuple):
-    """Non-zero inputs of all samples in compressed rows, row = sample * T + step."""
+    """Non-zero inputs: those of sample b at step t are start[b, t] to start[b, t+1]."""
 
-    start: Any  # (B * T + 1,) int64
-    unit: Any  # (n_events,) int32
-    value: Any  # (n_events,) or (0,) when all values are 1
+    start: Any  # (B, T + 1) int64
+    unit: Any  # (B * (T * n_in + LANES),) int32
+    value: Any  # as long as `unit`, or (0,) when all values are 1
     n_in: int
 
 
@@ -127,33 +127,35 @@ def pad_cell(cell: Cell) -> Cell:
 
 
 @kernel
-def count_events(x):
-    """Count the non-zero entries of each row of x (R, n_in)."""
-    counts = np.zeros(x.shape[0], np.int64)
-    for row in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            if x[row, k] != 0:
-                counts[row] += 1
-    return counts
-
-
-@kernel
-def list_events(x, start, unit, value):
-    """List the non-zero entries of x (R, n_in) row by row.
+def list_events(x, begin, end, events):
+    """List the non-zero entries of x (T, B, n_in) for samples `begin` to `end`.
 
     Mutates
     -------
-    unit : (n_events,) int32
-    value : (n_events,) float, or empty when only the units are wanted
+    events : InputEvents
     """
-    for row in range(x.shape[0]):
-        e = start[row]
-        for k in range(x.shape[1]):
-            if x[row, k] != 0:
+    for b in range(begin, end):
+        _list_sample(bare(x), b, bare(events))
+
+
+@kernel
+def _list_sample(x, b, events):
+    start, unit, value = events.start, events.unit, events.value
+    n_steps, n_samples, n_in = x.shape
+    e = b * (unit.size // n_samples)
+    start[b, 0] = e
+    for t in range(n_steps):
+        # Every entry is written, and overwritten unless it counts: no branch.
+        if value.size > 0:
+            for k in range(n_in):
                 unit[e] = k
-                if value.size > 0:
-                    value[e] = x[row, k]
-                e += 1
+                value[e] = x[t, b, k]
+                e += x[t, b, k] != 0
+        else:
+            for k in range(n_in):
+                unit[e] = k
+                e += x[t, b, k] != 0
+        start[b, t + 1] = e
 
 
 @kernel
@@ -196,8 +198,7 @@ def _forward_sample(cell, weights, events, b, state, out):
         begin, end = 0, 0
         if same_delay and t >= span:
             begin, end = first[b, t - span], first[b, t - span + 1]
-        row = b * n_steps + t
-        collect(cell, weights.w, events, row, spike, begin, end, b, slot, state)
+        collect(cell, weights.w, events, t, spike, begin, end, b, slot, state)
 
         previous = n_spikes
         for j in range(0, n_pad, lanes):
@@ -251,11 +252,11 @@ def _forward_sample(cell, weights, events, b, state, out):
 
 
 @inlined
-def collect(cell, w, events, row, spike, begin, end, b, slot, state):
+def collect(cell, w, events, t, spike, begin, end, b, slot, state):
     """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
     What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
-    this row of `events`; sums stay in registers.
+    step t of sample b; sums stay in registers.
 
     Mutates
     -------
@@ -266,18 +267,18 @@ def collect(cell, w, events, row, spike, begin, end, b, slot, state):
     pending = state.pending
     for j in range(0, n_pad - n_pad % (BLOCK * lanes), BLOCK * lanes):
         arriving = load(pending, (b, slot, j), BLOCK)
-        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
+        _arrive(arriving, cell, w, events, t, spike, begin, end, b, j, state.i)
     for j in range(n_pad - n_pad % (BLOCK * lanes), n_pad, lanes):
         arriving = load(pending, (b, slot, j))
-        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
+        _arrive(arriving, cell, w, events, t, spike, begin, end, b, j, state.i)
     for j in range(0, n_pad, lanes):
         store(pending, (b, slot, j), 0)
 
 
 @inlined
-def _arrive(i, cell, w, events, row, spike, begin, end, b, j, current):
+def _arrive(i, cell, w, events, t, spike, begin, end, b, j, current):
     # Spikes, memory, inputs: the same sum whether spikes come directly or by `pending`.
-    value, first, last = events.value, events.start[row], events.start[row + 1]
+    value, first, last = events.value, events.start[b, t], events.start[b, t + 1]
     i = add_rows(i, w, events.n_in, spike, begin, end, j)
     if cell.has_synaptic_current:
         i += load(cell.alpha_s, j, i) * load(current, (b, j), i)

@@ -59,7 +59,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros that start at a whole vector: unaligned rows cost a fifth."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + BYTES, np.uint8)
-    skip = -raw.ctypes.data % BYTES
+    skip = -raw.__array_interface__["data"][0] % BYTES
     return raw[skip : skip + size].view(dtype).reshape(shape)
 
 

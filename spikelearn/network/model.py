@@ -16,14 +16,13 @@ from spikelearn.kernels.spiking import (
     State,
     Trajectory,
     Weights,
-    count_events,
     forward,
     list_events,
     pad_cell,
 )
 from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
-from spikelearn.network import connectivity
+from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
@@ -100,6 +99,9 @@ class RecurrentNetwork:
     params: Params = field(init=False, repr=False)
     cell_constants: Cell = field(init=False, repr=False)
     kernel_cell: Cell = field(init=False, repr=False)
+    kernel_constants: Weights = field(init=False, repr=False)
+    absent_rows: np.ndarray = field(init=False, repr=False)
+    absent_out: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("n_in", "n_rec", "n_out"):
@@ -130,14 +132,36 @@ class RecurrentNetwork:
         where, rule = "RecurrentNetwork.layers", f"must be sizes >= 1 with the sum {n}"
         require(sum(layers) == n and min(layers) >= 1, where, rule, layers)
         self._set("layers", layers)
+        rows = np.hstack([self.mask_in, self.mask]).T
+        self._set("absent_rows", _absent(rows, padded(n)))
+        self._set("absent_out", _absent(np.transpose(self.mask_out), self.n_out))
         self._set("params", Params(self.n_in, n, self.n_out, self.dtype))
         self._set("cell_constants", self.cell.constants(n, self.dt, self.dtype))
         self._set("kernel_cell", pad_cell(self.cell_constants))
+        self._set("kernel_constants", self._constants())
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
         object.__setattr__(self, name, value)
+
+    def _constants(self) -> Weights:
+        """Return what the kernels read beside the weights that change."""
+        kappa, gain = self.readout.factors(self.dt)
+        scalar = np.dtype(self.dtype).type
+        delay = np.zeros((0, 0), np.int32)
+        if isinstance(self.delay, np.ndarray):
+            delay = np.ascontiguousarray(self.delay.T)
+        return Weights(
+            w=None,
+            bias=None,
+            w_out=None,
+            b_out=None,
+            kappa=scalar(kappa),
+            out_gain=scalar(gain),
+            delay=delay,
+            longest_delay=int(np.max(self.delay)),
+        )
 
     def _check_delay(self) -> None:
         n = self.n_rec
@@ -212,30 +236,27 @@ class RecurrentNetwork:
         A weight that would change its sign becomes 0. The trainer calls this after
         every update, whatever the rule and the optimiser.
         """
-        for name, mask in self.masks.items():
-            if not mask.all():
-                getattr(self.params, name)[~mask] = 0.0
+        self.clear_absent(self.params.rows, self.params.out_rows)
         if self.signs is not None:
             w_rec = self.params.w_rec
             w_rec[w_rec * self.signs < 0] = 0.0
 
+    def clear_absent(self, rows: np.ndarray, out_rows: np.ndarray) -> None:
+        """Set to 0 what belongs to no connection, in the layout of `Params.rows`."""
+        for array, absent in ((rows, self.absent_rows), (out_rows, self.absent_out)):
+            if absent.dtype == bool:
+                np.copyto(array, 0, where=absent)
+            else:
+                array.reshape(-1)[absent] = 0
+
     def kernel_weights(self) -> Weights:
         """Return the parameters as the kernels read them (no copy)."""
-        kappa, gain = self.readout.factors(self.dt)
-        scalar = np.dtype(self.dtype).type
         params = self.params
-        delay = np.zeros((0, 0), np.int32)
-        if isinstance(self.delay, np.ndarray):
-            delay = np.ascontiguousarray(self.delay.T)
-        return Weights(
+        return self.kernel_constants._replace(
             w=params.rows,
             bias=params.bias_row,
             w_out=params.out_rows,
             b_out=params.b_out,
-            kappa=scalar(kappa),
-            out_gain=scalar(gain),
-            delay=delay,
-            longest_delay=int(np.max(self.delay)),
         )
 
     def zero_state(self, n_samples: int) -> State:
@@ -243,13 +264,13 @@ class RecurrentNetwork:
         return self._unpadded(self._padded_zeros(n_samples))
 
     def _padded_zeros(self, n_samples: int) -> State:
-        longest, width = int(np.max(self.delay)), padded(self.n_rec)
-        shapes = {name: (n_samples, width) for name in State._fields}
-        shapes["y"] = (n_samples, self.n_out)
-        shapes["pending"] = (n_samples, longest, width)
-        shapes["time"] = (n_samples,)
-        dtypes = dict.fromkeys(shapes, self.dtype) | {"time": "int64"}
-        return State(**{k: aligned_zeros(shapes[k], dtypes[k]) for k in shapes})
+        longest, width = self.kernel_constants.longest_delay, padded(self.n_rec)
+        rows = aligned_zeros((5 + longest, n_samples, width), self.dtype)
+        v, a, i, reset, refractory = rows[:5]
+        pending = rows[5:].reshape(n_samples, longest, width)
+        y = np.zeros((n_samples, self.n_out), self.dtype)
+        time = np.zeros(n_samples, np.int64)
+        return State(v, a, i, reset, refractory, y, pending, time)
 
     def run(
         self,
@@ -257,6 +278,7 @@ class RecurrentNetwork:
         *,
         record: Collection[str] = (),
         state: State | None = None,
+        keep_distance: bool = True,
         threads: int = 1,
     ) -> Record:
         """Run a whole block of samples.
@@ -269,6 +291,8 @@ class RecurrentNetwork:
             States to keep besides spikes and readout: any of "v", "a", "i".
         state
             `Record.final` of an earlier block, to go on from; default: the zero state.
+        keep_distance
+            Whether to keep v - A, which learning rules read. Spikes alone are faster.
         threads
             Threads over samples. Results do not depend on it.
 
@@ -282,27 +306,15 @@ class RecurrentNetwork:
         where = "RecurrentNetwork.run.record"
         require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
         require(threads >= 1, "threads", "must be >= 1", threads)
-        x = np.asarray(x)
-        events = self._events(x)
+        x, events = self._events(np.asarray(x))
         n_steps, n_samples = x.shape[:2]
         going = self._state_to_go_on(state, n_samples)
-        n_kept = n_steps if record else 0
-        n_spiking = n_steps if self.spiking else 0
-        longest_list = n_spiking * self.n_rec + LANES if self.spiking else 0
-        out = Trajectory(
-            distance=self._rows(n_samples, n_steps),
-            first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
-            spike=np.empty(n_samples * longest_list, np.int32),
-            output=self._rows(n_samples, n_steps - n_spiking),
-            y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
-            v=self._rows(n_samples, n_kept),
-            a=self._rows(n_samples, n_kept),
-            i=self._rows(n_samples, n_kept),
-        )
+        out = self._trajectory(n_steps, n_samples, record, keep_distance)
         cell, weights = self.kernel_cell, self.kernel_weights()
         kernel = forward if self.spiking else forward_rate
 
         def work(group: int, start: int, stop: int) -> None:
+            list_events(x, start, stop, events)
             kernel(cell, weights, events, start, stop, going, out)
 
         run_groups(work, n_samples, threads)
@@ -310,8 +322,32 @@ class RecurrentNetwork:
         final = self._unpadded(going)
         return Record(y, events, out, self.n_rec, final, frozenset(record))
 
-    def _rows(self, n_samples: int, n_steps: int) -> np.ndarray:
-        return aligned_zeros((n_samples, n_steps, padded(self.n_rec)), self.dtype)
+    def _trajectory(
+        self,
+        n_steps: int,
+        n_samples: int,
+        record: Collection[str],
+        keep_distance: bool,
+    ) -> Trajectory:
+        """Return room for what a run leaves behind."""
+        width, n_kept = padded(self.n_rec), n_steps if record else 0
+        n_distance = n_steps if keep_distance or not self.spiking else 0
+        n_spiking = n_steps if self.spiking else 0
+        longest_list = n_steps * self.n_rec + LANES if self.spiking else 0
+
+        def rows(length: int) -> np.ndarray:
+            return buffers.empty((n_samples, length, width), self.dtype)
+
+        return Trajectory(
+            distance=rows(n_distance),
+            first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
+            spike=buffers.empty((n_samples * longest_list,), np.int32),
+            output=rows(n_steps - n_spiking),
+            y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
+            v=rows(n_kept),
+            a=rows(n_kept),
+            i=rows(n_kept),
+        )
 
     def _unpadded(self, state: State) -> State:
         """Return the state in views of the true numbers of neurons."""
@@ -332,7 +368,8 @@ class RecurrentNetwork:
             own[...] = theirs
         return going
 
-    def _events(self, x: np.ndarray) -> InputEvents:
+    def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
+        """Return the checked input as the kernels read it, and room for its events."""
         where = "input x"
         rule = f"must have shape (T, B, n_in = {self.n_in})"
         good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
@@ -346,13 +383,30 @@ class RecurrentNetwork:
             finite = bool(np.isfinite(x).all())
             rule = f"must be finite in {self.dtype}"
             require(finite, where, rule, "NaN or infinity")
-        rows = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, self.n_in)
-        if rows.dtype == bool:
-            rows = rows.view(np.uint8)
-        start = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(count_events(rows), out=start[1:])
-        graded = bool(((rows != 0) & (rows != 1)).any())
-        unit = np.empty(start[-1], np.int32)
-        value = np.empty(start[-1] if graded else 0, self.dtype)
-        list_events(rows, start, unit, value)
-        return InputEvents(start, unit, value, self.n_in)
+        if x.dtype == bool:
+            x = x.view(np.uint8)
+        x = np.ascontiguousarray(x)
+        if x.dtype == np.uint8:
+            graded = bool(x.max() > 1)
+        else:
+            graded = bool(((x != 0) & (x != 1)).any())
+        n_steps, n_samples, n_in = x.shape
+        room = (n_samples * (n_steps * n_in + LANES),)
+        events = InputEvents(
+            start=np.empty((n_samples, n_steps + 1), np.int64),
+            unit=buffers.empty(room, np.int32),
+            value=buffers.empty(room if graded else (0,), self.dtype),
+            n_in=n_in,
+        )
+        return x, events
+
+
+def _absent(mask: np.ndarray, width: int) -> np.ndarray:
+    """Return where rows of this width have no connection: flat indices if they are few.
+
+    `mask` is (pre, post); what fills a row up is left out.
+    """
+    rows = np.zeros((len(mask), width), bool)
+    rows[:, : mask.shape[1]] = ~mask
+    few = 8 * int(rows.sum()) < rows.size
+    return np.flatnonzero(rows) if few else rows

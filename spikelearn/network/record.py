@@ -47,6 +47,9 @@ class Record:
     @property
     def distance(self) -> np.ndarray:
         """Distance to threshold, v - A, (T, B, n_rec)."""
+        kept = self.trajectory.distance.shape[1] == self.n_steps
+        hint = "Call network.run without keep_distance=False."
+        require(kept, "Record.distance", "must be kept", "nothing", hint)
         return self._by_time(self.trajectory.distance)
 
     def _by_time(self, rows: np.ndarray) -> np.ndarray:
@@ -57,13 +60,17 @@ class Record:
     def spikes(self) -> np.ndarray:
         """Spike raster z, (T, B, n_rec) uint8."""
         self._require_spikes("spikes")
-        return (self.distance > 0).astype(np.uint8)
+        raster = np.zeros((self.n_steps, self.n_samples, self.n_rec), np.uint8)
+        for sample in range(self.n_samples):
+            steps, units = self.spike_events(sample)
+            raster[steps, sample, units] = 1
+        return raster
 
     @property
     def output(self) -> np.ndarray:
         """Output r of every neuron, (T, B, n_rec) float: spikes 0 and 1, or rates."""
         if self.spiking:
-            return (self.distance > 0).astype(self.y.dtype)
+            return self.spikes.astype(self.y.dtype)
         return self._by_time(self.trajectory.output)
 
     def _require_spikes(self, what: str) -> None:

@@ -295,17 +295,15 @@ def sum_over_samples(
     for other in groups[1:]:
         for sum_, part in zip(summed, other, strict=True):
             sum_ += part
+    network.clear_absent(summed.w, summed.w_out)
     n_in, n_rec = network.n_in, network.n_rec
-    arrays = {
-        "w_in": summed.w[:n_in, :n_rec].T,
-        "w_rec": summed.w[n_in:, :n_rec].T,
-        "w_out": summed.w_out.T,
-        "b_out": summed.b_out,
-        "bias": summed.bias[:n_rec],
-    }
-    for name, mask in network.masks.items():
-        arrays[name] *= mask.astype(network.dtype)
-    return Gradients(**arrays)
+    return Gradients(
+        w_in=summed.w[:n_in, :n_rec].T,
+        w_rec=summed.w[n_in:, :n_rec].T,
+        w_out=summed.w_out.T,
+        b_out=summed.b_out,
+        bias=summed.bias[:n_rec],
+    )
 
 
 def kernel_signal(

@@ -131,8 +131,7 @@ def _dense_input(record: Record, b: int) -> np.ndarray:
     events = record.events
     x = np.zeros((record.n_steps, events.n_in))
     for t in range(record.n_steps):
-        row = b * record.n_steps + t
-        span = slice(events.start[row], events.start[row + 1])
+        span = slice(events.start[b, t], events.start[b, t + 1])
         x[t, events.unit[span]] = events.value[span] if events.value.size else 1.0
     return x
 
