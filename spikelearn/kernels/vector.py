@@ -32,11 +32,14 @@ __all__ = [
     "LANES",
     "aligned_zeros",
     "bare",
+    "bare_rows",
     "emit",
     "exp",
     "load",
     "padded",
+    "prefetch",
     "select",
+    "sqrt",
     "store",
     "total",
     "width",
@@ -71,6 +74,15 @@ def bare(value: Any) -> Any:
     return value
 
 
+def bare_rows(array: np.ndarray) -> np.ndarray:
+    """Return a matrix without its owner, whose rows need not follow each other.
+
+    Entries of a row are neighbours. What the caller counts as columns it has to bring:
+    compiled, `shape[1]` is the distance of two rows.
+    """
+    return array
+
+
 def width(array: np.ndarray) -> int:
     """Return how many numbers of this array a vector holds."""
     return BYTES // array.dtype.itemsize
@@ -102,6 +114,15 @@ def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:
 def exp(x: Any) -> Any:
     """Return the exponential of a vector or a number."""
     return np.exp(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Return the square root of a vector or a number."""
+    return np.sqrt(x)
+
+
+def prefetch(array: np.ndarray, index: Any) -> None:
+    """Ask the memory for what is needed soon; an index outside does no harm."""
 
 
 def total(vector: np.ndarray) -> Any:

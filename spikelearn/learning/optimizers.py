@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.learning.gradients import global_norm
+from spikelearn.kernels.optimizers import Moments, adam
+from spikelearn.learning.gradients import as_rows, global_norm
 
 __all__ = ["SGD", "Adam", "Optimizer", "clip_gradients"]
 
@@ -160,10 +161,14 @@ class Adam:
         correction_2 = float(np.sqrt(1.0 - self.beta2**t))
         eps = self.eps if self.form == "tf1" else self.eps * correction_2
         rate = self.lr * scale * correction_2 / correction_1
+        beta1, beta2 = self.beta1, self.beta2
         for name, w in weights.items():
-            g, m, v = gradients[name], state[f"{name}/m"], state[f"{name}/v"]
-            m *= self.beta1
-            m += (1.0 - self.beta1) * g
-            v *= self.beta2
-            v += (1.0 - self.beta2) * np.square(g)
-            w -= rate * m / (np.sqrt(v) + eps)
+            numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps, rate)
+            moments = Moments(*map(w.dtype.type, numbers))
+            moved = (w, state[f"{name}/m"], state[f"{name}/v"])
+            w, m, v = (as_rows(array, w) for array in moved)
+            for array in (w, m, v):
+                in_place = array.base is not None
+                where, rule = f"Adam.step of {name!r}", "must have rows in one piece"
+                require(in_place, where, rule, f"strides {moved[0].strides}")
+            adam(moments, w.shape[1], w, as_rows(gradients[name], moved[0]), m, v)
