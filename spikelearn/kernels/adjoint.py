@@ -22,12 +22,14 @@ from spikelearn.kernels.paths import (
     SMOOTHED,
 )
 from spikelearn.kernels.rate import slope
-from spikelearn.kernels.spiking import SPIKING
+from spikelearn.kernels.spiking import SPIKING, add_row
 from spikelearn.kernels.surrogate import pseudo_derivative
-from spikelearn.kernels.vector import BLOCK, bare, load, select, store, width
+from spikelearn.kernels.vector import BLOCK, bare, load, prefetch, select, store, width
 
 # Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
+CACHE_BYTES = 1 << 19  # of the second-level cache of a core, for gradients
+AHEAD = 4  # steps by which a record is asked for before it is needed
 
 
 class Signal(NamedTuple):
@@ -157,20 +159,28 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
     credits : (B, T, n_pad) or (B, 0, n_pad) float array
         gi of every step, where it is not empty.
     """
-    for b in range(part.begin, part.end):
-        _credit_sample(
-            bare(cell),
-            bare(weights),
-            bare(events),
-            bare(trajectory),
-            bare(signal),
-            bare(paths),
-            part,
-            b,
-            bare(carry),
-            bare(out),
-            bare(credits),
-        )
+    # Columns that do not meet are done a few at a time, so that their gradients stay in
+    # the cache while events come to all rows.
+    columns = part.high - part.low
+    if paths.kind == LOCAL or paths.kind == DIAGONAL:
+        unit = BLOCK * width(bare(out.w))
+        fits = CACHE_BYTES // (out.w.shape[0] * out.w.itemsize) // unit * unit
+        columns = min(columns, max(fits, unit))
+    for low in range(part.low, part.high, columns):
+        for b in range(part.begin, part.end):
+            _credit_sample(
+                bare(cell),
+                bare(weights),
+                bare(events),
+                bare(trajectory),
+                bare(signal),
+                bare(paths),
+                Part(part.begin, part.end, low, min(low + columns, part.high)),
+                b,
+                bare(carry),
+                bare(out),
+                bare(credits),
+            )
 
 
 @kernel
@@ -200,6 +210,7 @@ def _credit_sample(
             if paths.kind != LOCAL:
                 total += load(carry.cross, (b, j))
             d = load(trajectory.distance, (b, t, j))
+            prefetch(trajectory.distance, (b, t - AHEAD, j))
             if spiking:
                 height, inverse = load(cell.height, j), load(cell.inverse_width, j)
                 psi = pseudo_derivative(cell.surrogate, d, height, inverse)
@@ -283,11 +294,9 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
             own = load(paths.hop, (0, j)) * load(back, (b, slot, j))
             store(cross, (b, j), own)
     elif same_delay:
-        whole = part.high - part.high % (BLOCK * lanes)
-        for j in range(part.low, whole, BLOCK * lanes):
-            _gather_back(load(cross, (b, j), BLOCK), kept, paths, back, b, slot, j, cross)
-        for j in range(whole, part.high, lanes):
-            _gather_back(load(cross, (b, j)), kept, paths, back, b, slot, j, cross)
+        for j in range(0, part.high, lanes):
+            store(cross, (b, j), flushed(kept * load(cross, (b, j))))
+        _add_scaled_rows(paths.hop, back, b, slot, cross)
     elif paths.kind == DIAGONAL:
         for j in range(part.low, min(part.high, n)):
             late = (slot + delay[j, j]) % span
@@ -303,11 +312,21 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
 
 
 @inlined
-def _gather_back(before, kept, paths, back, b, slot, j, cross):
-    total = flushed(kept * before)
-    for k in range(paths.hop.shape[0]):
-        total += back[b, slot, k] * load(paths.hop, (k, j), total)
-    store(cross, (b, j), total)
+def _add_scaled_rows(hop, back, b, slot, cross):
+    """Add sum_k back[b, slot, k] hop[k], four rows at a time. Mutates `cross`."""
+    n, n_pad = hop.shape
+    lanes, fours = width(hop), n - n % 4
+    for k in range(0, fours, 4):
+        g_0, g_1 = back[b, slot, k], back[b, slot, k + 1]
+        g_2, g_3 = back[b, slot, k + 2], back[b, slot, k + 3]
+        for j in range(0, n_pad, lanes):
+            total = load(cross, (b, j)) + g_0 * load(hop, (k, j))
+            total += g_1 * load(hop, (k + 1, j))
+            total += g_2 * load(hop, (k + 2, j))
+            total += g_3 * load(hop, (k + 3, j))
+            store(cross, (b, j), total)
+    for k in range(fours, n):
+        add_row(cross, (b,), hop, k, back[b, slot, k])
 
 
 @inlined

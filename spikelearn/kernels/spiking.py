@@ -24,6 +24,7 @@ from spikelearn.kernels.vector import (
 )
 
 SPIKING = 0
+SHORT = 16  # vectors of a row up to which sums of rows stay in registers
 OUT_OF_REACH = 1e30  # a threshold whose square is infinite in float32
 
 
@@ -256,7 +257,8 @@ def collect(cell, w, events, t, spike, begin, end, b, slot, state):
     """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
     What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
-    step t of sample b; sums stay in registers.
+    step t of sample b. Sums of short rows stay in registers; long rows are read from
+    end to end, as memory likes it.
 
     Mutates
     -------
@@ -264,38 +266,82 @@ def collect(cell, w, events, t, spike, begin, end, b, slot, state):
         `i`, and `pending`, whose slot is emptied, of sample b.
     """
     n_pad, lanes = w.shape[1], width(w)
-    pending = state.pending
-    for j in range(0, n_pad - n_pad % (BLOCK * lanes), BLOCK * lanes):
-        arriving = load(pending, (b, slot, j), BLOCK)
-        _arrive(arriving, cell, w, events, t, spike, begin, end, b, j, state.i)
-    for j in range(n_pad - n_pad % (BLOCK * lanes), n_pad, lanes):
-        arriving = load(pending, (b, slot, j))
-        _arrive(arriving, cell, w, events, t, spike, begin, end, b, j, state.i)
+    current, pending = state.i, state.pending
+    first, last = events.start[b, t], events.start[b, t + 1]
+    graded = events.value.size > 0
+    if n_pad <= SHORT * lanes:
+        blocks = n_pad - n_pad % (BLOCK * lanes)
+        for j in range(0, blocks, BLOCK * lanes):
+            i = load(pending, (b, slot, j), BLOCK)
+            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i += _kept(cell, current, b, j, i)
+            if not graded:
+                i = _sum_block(i, w, 0, events.unit, first, last, j)
+            store(current, (b, j), i)
+        for j in range(blocks, n_pad, lanes):
+            i = load(pending, (b, slot, j))
+            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i += _kept(cell, current, b, j, i)
+            if not graded:
+                i = _sum_block(i, w, 0, events.unit, first, last, j)
+            store(current, (b, j), i)
+    else:
+        add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
+        for j in range(0, n_pad, lanes):
+            i = load(pending, (b, slot, j))
+            store(current, (b, j), i + _kept(cell, current, b, j, i))
+        if not graded:
+            add_rows(current, (b,), w, 0, events.unit, first, last)
+    if graded:
+        for e in range(first, last):
+            add_row(current, (b,), w, events.unit[e], events.value[e])
     for j in range(0, n_pad, lanes):
         store(pending, (b, slot, j), 0)
 
 
 @inlined
-def _arrive(i, cell, w, events, t, spike, begin, end, b, j, current):
-    # Spikes, memory, inputs: the same sum whether spikes come directly or by `pending`.
-    value, first, last = events.value, events.start[b, t], events.start[b, t + 1]
-    i = add_rows(i, w, events.n_in, spike, begin, end, j)
-    if cell.has_synaptic_current:
-        i += load(cell.alpha_s, j, i) * load(current, (b, j), i)
-    if value.size == 0:
-        i = add_rows(i, w, 0, events.unit, first, last, j)
-    else:
-        for e in range(first, last):
-            i += value[e] * load(w, (events.unit[e], j), i)
-    store(current, (b, j), i)
-
-
-@inlined
-def add_rows(total, w, offset, unit, first, last, j):
+def _sum_block(total, w, offset, unit, first, last, j):
     """Return total + sum_e w[offset + unit[e], j:] for first <= e < last."""
     for e in range(first, last):
         total += load(w, (offset + unit[e], j), total)
     return total
+
+
+@inlined
+def _kept(cell, current, b, j, like):
+    """Return alpha_s i, what a synapse remembers of the step before."""
+    kept = 0 * like
+    if cell.has_synaptic_current:
+        kept = load(cell.alpha_s, j, like) * load(current, (b, j), like)
+    return kept
+
+
+@inlined
+def add_rows(target, at, w, offset, unit, first, last):
+    """Add the rows offset + unit[first:last] of w, four at a time. Mutates `target`."""
+    n_pad, lanes = w.shape[1], width(w)
+    fours = first + (last - first) // 4 * 4
+    for e in range(first, fours, 4):
+        k_0, k_1 = offset + unit[e], offset + unit[e + 1]
+        k_2, k_3 = offset + unit[e + 2], offset + unit[e + 3]
+        for j in range(0, n_pad, lanes):
+            total = load(target, (*at, j)) + load(w, (k_0, j))
+            total += load(w, (k_1, j))
+            total += load(w, (k_2, j))
+            total += load(w, (k_3, j))
+            store(target, (*at, j), total)
+    for e in range(fours, last):
+        row = offset + unit[e]
+        for j in range(0, n_pad, lanes):
+            store(target, (*at, j), load(target, (*at, j)) + load(w, (row, j)))
+
+
+@inlined
+def add_row(target, at, w, row, factor):
+    """Add a row of w times a number. Mutates `target`."""
+    for j in range(0, w.shape[1], width(w)):
+        total = load(target, (*at, j)) + factor * load(w, (row, j))
+        store(target, (*at, j), total)
 
 
 @inlined

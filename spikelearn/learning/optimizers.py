@@ -165,10 +165,7 @@ class Adam:
         for name, w in weights.items():
             numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps, rate)
             moments = Moments(*map(w.dtype.type, numbers))
+            g = as_rows(gradients[name], w)
             moved = (w, state[f"{name}/m"], state[f"{name}/v"])
-            w, m, v = (as_rows(array, w) for array in moved)
-            for array in (w, m, v):
-                in_place = array.base is not None
-                where, rule = f"Adam.step of {name!r}", "must have rows in one piece"
-                require(in_place, where, rule, f"strides {moved[0].strides}")
-            adam(moments, w.shape[1], w, as_rows(gradients[name], moved[0]), m, v)
+            rows, m, v = (as_rows(array, w, copy=False) for array in moved)
+            adam(moments, rows.shape[1], rows, g, m, v)
