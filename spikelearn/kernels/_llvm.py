@@ -158,7 +158,7 @@ def _get_dtype(context, builder, kind, value):
 
 
 def _pointer(context, builder, sig, args):
-    """Return a pointer to the element at an index; sig and args begin (array, index)."""
+    """Return a pointer to an element; sig and args begin with array and index."""
     kind, index_kind = sig.args[:2]
     array = cgutils.create_struct_proxy(kind)(context, builder, value=args[0])
     parts, kinds = [args[1]], [index_kind]
@@ -236,7 +236,7 @@ class _LanesModel(PrimitiveModel):
         super().__init__(manager, lanes, _llvm_type(lanes))
 
 
-def _lanes_of(array: Any, n_vectors: int = 1) -> Lanes | None:
+def _lanes_of(array: Any, n_vectors: int = 1) -> Any:
     known = (types.float32, types.float64, types.int32)
     if isinstance(array, Bare) and array.dtype in known:
         one = vector.BYTES * 8 // array.dtype.bitwidth
@@ -330,7 +330,7 @@ def _prefetch(context, builder, sig, args):
     return context.get_dummy_value()
 
 
-def _common(a: Any, b: Any) -> Lanes | None:
+def _common(a: Any, b: Any) -> Any:
     """Return the vector type of an operation on two vectors, or vector and number."""
     for one, other in ((a, b), (b, a)):
         fits = isinstance(other, types.Number) or other == one
@@ -339,7 +339,7 @@ def _common(a: Any, b: Any) -> Lanes | None:
     return None
 
 
-def _binary(function: Callable, on_floats: str, on_integers: str | None) -> None:
+def _binary(function: Callable, on_floats: str, on_integers: str) -> None:
     """Make an operator known to compiled code."""
     compares = on_floats.startswith(("<", ">", "!", "="))
 
@@ -373,7 +373,7 @@ for _function, _on_floats, _on_integers in (
     (operator.isub, "fsub", "sub"),
     (operator.mul, "fmul", "mul"),
     (operator.imul, "fmul", "mul"),
-    (operator.truediv, "fdiv", None),
+    (operator.truediv, "fdiv", ""),
     (operator.gt, ">", ">"),
     (operator.lt, "<", "<"),
     (operator.ne, "!=", "!="),

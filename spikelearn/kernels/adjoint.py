@@ -197,7 +197,9 @@ def _credit_sample(
     after = (slot + 1) % span
     for t in range(n_steps - 1, -1, -1):
         now = signal.first_step + t
-        credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
+        credit_sent(
+            weights, events.n_in, trajectory, carry.later, b, t, slot, part, out
+        )
         if paths.kind != LOCAL:
             _bring_back(paths, weights, back, b, slot, part, carry.cross)
         for j in range(low, high, lanes):
@@ -355,7 +357,7 @@ def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
 
 @inlined
 def credit_inputs(events, b, t, g, slot, part, out):
-    """Credit the weights of the inputs of step t with row `slot` of g. Mutates `out`."""
+    """Credit the weights of the inputs of step t by row `slot` of g. Mutates `out`."""
     first, last = events.start[b, t], events.start[b, t + 1]
     if events.value.size == 0:
         spread(events.unit, first, last, 0, g, b, slot, part, out.w)

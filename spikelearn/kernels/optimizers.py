@@ -28,7 +28,8 @@ class Moments(NamedTuple):
 def adam(moments, n_columns, w, g, m, v):
     """Do one step of Adam.
 
-        m := b1 m + (1 - b1) g,  v := b2 v + (1 - b2) g^2,  w -= rate m / (sqrt(v) + eps)
+        m := b1 m + (1 - b1) g,  v := b2 v + (1 - b2) g^2
+        w := w - rate m / (sqrt(v) + eps)
 
     Mutates
     -------

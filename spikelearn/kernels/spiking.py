@@ -117,7 +117,7 @@ def pad_cell(cell: Cell) -> Cell:
     of the rest 0: nothing of them reaches a neuron or a gradient.
     """
     dtype = cell.v_th.dtype
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, value in cell._asdict().items():
         if isinstance(value, np.ndarray):
             arrays[name] = aligned_zeros((padded(value.size),), dtype)

@@ -11,7 +11,7 @@ equations:
         store(v, j, select(voltage > 1.0, 0.0, voltage))
 
 LLVM cuts a vector into what the CPU has: one register with AVX-512, two with AVX2, four
-with SSE or NEON. There are no bounds checks: rows are padded to whole vectors (`padded`).
+with SSE or NEON. There are no bounds checks: rows are whole vectors (`padded`).
 
 A bare array is an array without its owner: taking it out of a tuple or handing it to a
 function counts no reference, which costs more than a vector of arithmetic. An index is

@@ -16,7 +16,7 @@ import numpy as np
 
 from spikelearn.kernels.vector import BYTES
 
-__all__ = ["KEPT_BYTES", "empty"]
+__all__ = ["KEPT_BYTES", "empty", "zeros"]
 
 KEPT_BYTES = 1 << 28
 """At most so much unused memory is kept."""
@@ -61,6 +61,13 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         return np.empty(shape, dtype)
     block = np.asarray(_Block(-(-n_bytes // unit) * unit))
     return block[:n_bytes].view(dtype).reshape(shape)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return zeros; a large array starts at a whole vector."""
+    array = empty(shape, dtype)
+    array.fill(0)
+    return array
 
 
 def _after_fork() -> None:

@@ -26,7 +26,7 @@ from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
-from spikelearn.network.record import Record
+from spikelearn.network.record import CheckpointedRecord, Record
 
 __all__ = ["RecurrentNetwork"]
 
@@ -132,9 +132,10 @@ class RecurrentNetwork:
         where, rule = "RecurrentNetwork.layers", f"must be sizes >= 1 with the sum {n}"
         require(sum(layers) == n and min(layers) >= 1, where, rule, layers)
         self._set("layers", layers)
-        rows = np.hstack([self.mask_in, self.mask]).T
+        masks = self.masks
+        rows = np.hstack([masks["w_in"], masks["w_rec"]]).T
         self._set("absent_rows", _absent(rows, padded(n)))
-        self._set("absent_out", _absent(np.transpose(self.mask_out), self.n_out))
+        self._set("absent_out", _absent(masks["w_out"].T, self.n_out))
         self._set("params", Params(self.n_in, n, self.n_out, self.dtype))
         self._set("cell_constants", self.cell.constants(n, self.dt, self.dtype))
         self._set("kernel_cell", pad_cell(self.cell_constants))
@@ -322,6 +323,62 @@ class RecurrentNetwork:
         final = self._unpadded(going)
         return Record(y, events, out, self.n_rec, final, frozenset(record))
 
+    def run_checkpointed(
+        self, x: np.ndarray, chunk_steps: int, *, threads: int = 1
+    ) -> CheckpointedRecord:
+        """Run a block of samples and keep only what it takes to run pieces of it again.
+
+        The memory of a `Record` grows with the number of steps; this one keeps a state
+        every `chunk_steps` steps. Learning rules that sweep backwards take either.
+
+        Parameters
+        ----------
+        x : (T, B, n_in) array
+            As in `run`.
+        chunk_steps
+            Steps of a piece.
+        threads
+            Threads over samples.
+
+        Raises
+        ------
+        InvalidValue
+            As `run`, or if `chunk_steps` is not positive.
+        """
+        where = "RecurrentNetwork.run_checkpointed.chunk_steps"
+        require(chunk_steps >= 1, where, "must be >= 1", chunk_steps)
+        x = np.asarray(x)
+        self._check_input(x)
+        n_steps, n_samples = x.shape[:2]
+        y = np.empty((n_steps, n_samples, self.n_out), self.dtype)
+        counts = np.zeros((n_samples, self.n_rec), np.int64)
+        states = []
+        state = self.zero_state(n_samples)
+        for first in range(0, n_steps, chunk_steps):
+            piece = slice(first, first + chunk_steps)
+            states.append(state)
+            record = self.run(
+                x[piece], state=state, keep_distance=False, threads=threads
+            )
+            y[piece], state = record.y, record.final
+            if self.spiking:
+                counts += record.spike_counts
+        kept = (tuple(states), state, counts, self.spiking)
+        return CheckpointedRecord(y, x, chunk_steps, *kept)
+
+    def record_bytes(
+        self, n_steps: int, n_samples: int, record: Collection[str] = ()
+    ) -> int:
+        """Return about how much memory the `Record` of a run takes.
+
+        v - A (or f's argument and the rate) and the recorded states, with a spike list
+        in which one neuron of ten spikes at a step.
+        """
+        rows = 1.1 if self.spiking else 2.0
+        rows += 3.0 if record else 0.0
+        per_step = rows * padded(self.n_rec) * np.dtype(self.dtype).itemsize
+        return int(n_samples * n_steps * per_step)
+
     def _trajectory(
         self,
         n_steps: int,
@@ -368,8 +425,7 @@ class RecurrentNetwork:
             own[...] = theirs
         return going
 
-    def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
-        """Return the checked input as the kernels read it, and room for its events."""
+    def _check_input(self, x: np.ndarray) -> None:
         where = "input x"
         rule = f"must have shape (T, B, n_in = {self.n_in})"
         good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
@@ -377,12 +433,16 @@ class RecurrentNetwork:
         require(good, where, rule, f"shape {x.shape}", hint)
         numeric = x.dtype.kind in "buif"
         require(numeric, where, "must be numeric", f"dtype {x.dtype}")
+
+    def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
+        """Return the checked input as the kernels read it, and room for its events."""
+        self._check_input(x)
         if x.dtype not in (np.uint8, np.bool_):
             with np.errstate(over="ignore"):
                 x = x.astype(self.dtype)
             finite = bool(np.isfinite(x).all())
             rule = f"must be finite in {self.dtype}"
-            require(finite, where, rule, "NaN or infinity")
+            require(finite, "input x", rule, "NaN or infinity")
         if x.dtype == bool:
             x = x.view(np.uint8)
         x = np.ascontiguousarray(x)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikelearn.errors import require
 from spikelearn.kernels.spiking import InputEvents, State, Trajectory
 
-__all__ = ["Record"]
+if TYPE_CHECKING:
+    from spikelearn.network.model import RecurrentNetwork
+
+__all__ = ["AnyRecord", "CheckpointedRecord", "Record"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,25 @@ class Record:
     n_rec: int
     final: State
     recorded: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.events.n_in
+
+    def pieces_backwards(
+        self, network: RecurrentNetwork, record: Collection[str], threads: int
+    ) -> Iterator[tuple[int, Record]]:
+        """Yield (first step, record) of the pieces of the trial: here all in one.
+
+        Raises
+        ------
+        InvalidValue
+            If a state named in `record` was not recorded.
+        """
+        for name in record:
+            self.state(name)
+        yield 0, self
 
     @property
     def spiking(self) -> bool:
@@ -109,3 +133,58 @@ class Record:
         hint = f"Call network.run(x, record=({name!r},))."
         require(name in self.recorded, where, "must be recorded", "nothing", hint)
         return self._by_time(getattr(self.trajectory, name))
+
+
+@dataclass(frozen=True)
+class CheckpointedRecord:
+    """What is left of a long forward pass: enough to run any piece of it again.
+
+    `y` is the readout (T, B, n_out), `spike_counts` the spikes of every neuron in every
+    sample (B, n_rec), `states` the states from which pieces of `chunk_steps` steps
+    begin, `x` the input. `RecurrentNetwork.run_checkpointed` makes it.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    chunk_steps: int
+    states: tuple[State, ...]
+    final: State
+    spike_counts: np.ndarray
+    spiking: bool
+
+    @property
+    def n_steps(self) -> int:
+        """Number of time steps T."""
+        return self.y.shape[0]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples B."""
+        return self.y.shape[1]
+
+    @property
+    def n_rec(self) -> int:
+        """Number of neurons."""
+        return self.final.v.shape[1]
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.x.shape[2]
+
+    def pieces_backwards(
+        self, network: RecurrentNetwork, record: Collection[str], threads: int
+    ) -> Iterator[tuple[int, Record]]:
+        """Run the pieces again, the last one first; yield (first step, record).
+
+        The weights have to be those of the forward pass.
+        """
+        for k in reversed(range(len(self.states))):
+            first = k * self.chunk_steps
+            x = self.x[first : first + self.chunk_steps]
+            state = self.states[k]
+            piece = network.run(x, record=record, state=state, threads=threads)
+            yield first, piece
+
+
+AnyRecord = Record | CheckpointedRecord

@@ -12,7 +12,7 @@ from spikelearn.errors import InvalidValue
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.bptt import BPTT
-from spikelearn.learning.rules.paths import kernel_signal
+from spikelearn.learning.rules.sweep import kernel_signal
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.slopes import output_slopes

@@ -1,0 +1,179 @@
+"""What rules hand to the kernels of reverse sweeps, and what they get back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+
+from spikelearn.errors import require
+from spikelearn.kernels.adjoint import Accumulators, Carry, Signal, filter_back
+from spikelearn.kernels.paths import DIAGONAL, FULL, LOCAL, SMOOTHED, Paths
+from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.learning.gradients import Gradients
+from spikelearn.learning.signals import LearningSignal
+from spikelearn.network import AnyRecord, RecurrentNetwork, buffers
+
+__all__ = [
+    "NO_HOP",
+    "Work",
+    "filter_signals",
+    "kernel_signal",
+    "make_paths",
+    "no_carry",
+    "padded_rows",
+    "sum_over_samples",
+]
+
+NO_HOP = np.zeros((0, 0))
+
+Work = Callable[[int, int, Accumulators], None]
+"""Accumulates what samples `start` to `stop` give."""
+
+
+def make_paths(
+    network: RecurrentNetwork,
+    kind: int,
+    hop: np.ndarray,
+    *,
+    through_reset: bool = False,
+    mu: float = 0.0,
+) -> Paths:
+    """Return the paths of a rule in the dtype of the network; hop is (post, pre)."""
+    scalar = np.dtype(network.dtype).type
+    if kind == DIAGONAL:
+        hop = np.diagonal(hop)[None]
+    return Paths(kind, padded_rows(network, hop), through_reset, scalar(mu))
+
+
+def padded_rows(network: RecurrentNetwork, rows: np.ndarray) -> np.ndarray:
+    """Return a copy (..., n_pad) of rows of neurons, in the dtype of the network."""
+    shape = (*rows.shape[:-1], padded(network.n_rec))
+    copy = aligned_zeros(shape, network.dtype)
+    copy[..., : rows.shape[-1]] = rows
+    return copy
+
+
+def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
+    """Return what a sweep carries before the last step of a trial."""
+    longest, width = network.kernel_constants.longest_delay, padded(network.n_rec)
+    n_back = 0 if kind in (LOCAL, FULL, DIAGONAL) else longest
+    n_hidden = 2 if kind == SMOOTHED else 0
+    sizes = np.cumsum([3, longest, n_back])
+    rows = aligned_zeros((sizes[-1] + n_hidden, n_samples, width), network.dtype)
+    single, later, back, hidden = np.split(rows, sizes)
+    gv, ga, cross = single
+
+    def by_sample(part: np.ndarray) -> np.ndarray:
+        return part.reshape(n_samples, len(part), width)
+
+    parts = [by_sample(part) for part in (later, back, hidden)]
+    return Carry(gv, ga, parts[0], parts[1], cross, parts[2])
+
+
+def filter_signals(kappa: float, signals: Signal, start: int, stop: int) -> None:
+    """Filter the signals of some samples back in time. Mutates their `ebar`, `lbar`."""
+    filter_back(kappa, signals.error, start, stop, signals.ebar)
+    if signals.lbar is not signals.ebar:
+        filter_back(kappa, signals.broadcast, start, stop, signals.lbar)
+
+
+def sum_over_samples(
+    network: RecurrentNetwork,
+    n_samples: int,
+    threads: int,
+    works: Iterable[Work],
+) -> Gradients:
+    """Add up what each `work(start, stop, out)` accumulates, in groups of samples.
+
+    The groups are added in order, whatever the number of threads, and connections that
+    do not exist get 0.
+    """
+    params = network.params
+    groups = [
+        Accumulators(
+            w=buffers.zeros(params.rows.shape, network.dtype),
+            bias=aligned_zeros(params.bias_row.shape, network.dtype),
+            w_out=np.zeros_like(params.out_rows),
+            b_out=np.zeros_like(params.b_out),
+        )
+        for _ in sample_groups(n_samples)
+    ]
+    for work in works:
+        job = partial(_in_group, work, groups)
+        run_groups(job, n_samples, threads)
+    summed = groups[0]
+    for other in groups[1:]:
+        for sum_, part in zip(summed, other, strict=True):
+            sum_ += part
+    network.clear_absent(summed.w, summed.w_out)
+    n_in, n_rec = network.n_in, network.n_rec
+    return Gradients(
+        w_in=summed.w[:n_in, :n_rec].T,
+        w_rec=summed.w[n_in:, :n_rec].T,
+        w_out=summed.w_out.T,
+        b_out=summed.b_out,
+        bias=summed.bias[:n_rec],
+    )
+
+
+def _in_group(
+    work: Work,
+    groups: list[Accumulators],
+    group: int,
+    start: int,
+    stop: int,
+) -> None:
+    work(start, stop, groups[group])
+
+
+def kernel_signal(
+    network: RecurrentNetwork, record: AnyRecord, signal: LearningSignal
+) -> Signal:
+    """Return a checked learning signal as kernels read it.
+
+    Raises
+    ------
+    InvalidValue
+        If an array has the wrong shape, or the record is that of another network.
+    """
+    n_steps, n_samples = record.n_steps, record.n_samples
+    mine = (network.n_in, network.n_rec, network.spiking)
+    theirs = (record.n_in, record.n_rec, record.spiking)
+    rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
+    require(mine == theirs, "record", rule, theirs)
+    n_rec, n_out = network.n_rec, network.n_out
+    neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
+    expected = {
+        "error": (signal.error, (n_steps, n_samples, n_out)),
+        "broadcast": (broadcast, (n_steps, n_samples, n_out)),
+        "feedback": (signal.feedback, (n_rec, n_out)),
+        "neuron": (neuron, (n_samples, n_rec)),
+        "direct": (direct, (n_steps, n_samples, n_rec)),
+    }
+    for name, (array, shape) in expected.items():
+        where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
+        if array is not None:
+            require(array.shape == shape, where, rule, array.shape)
+
+    def by_sample(sequence: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(sequence.transpose(1, 0, 2), network.dtype)
+
+    error = by_sample(signal.error)
+    spread = error
+    if broadcast is not None and broadcast is not signal.error:
+        spread = by_sample(broadcast)
+    ebar = np.empty_like(error)
+    none = np.empty((n_samples, 0, padded(n_rec)), network.dtype)
+    return Signal(
+        error=error,
+        ebar=ebar,
+        broadcast=spread,
+        lbar=ebar if spread is error else np.empty_like(error),
+        feedback=padded_rows(network, signal.feedback.T),
+        neuron=none[0] if neuron is None else padded_rows(network, neuron),
+        direct=none if direct is None else padded_rows(network, by_sample(direct)),
+        first_step=0,
+    )
