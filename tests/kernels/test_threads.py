@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
-from spikelearn.learning.rules import EProp
+from spikelearn.kernels.adjoint import credit
+from spikelearn.learning.rules import EProp, paths, sweep
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import ALIF, LIF
 from tests.helpers import examples, make_input, make_network, make_signal
@@ -75,6 +76,26 @@ def test_the_same_bits_for_any_number_of_threads(cell, dtype):
         other = _results(network, x, signal, threads)
         for name, array in one.items():
             assert np.array_equal(other[name], array), (name, threads)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_long_sample_is_cut_by_neurons(cell, monkeypatch):
+    network = make_network(n_rec=200, cell=CELLS[cell], dtype="float32", drive=1.5)
+    x = make_input(n_samples=1, n_steps=30)
+    signal = make_signal(network, x)
+    one = _results(network, x, signal, 1)
+    parts = []
+    monkeypatch.setattr(sweep, "SMALLEST_CUT", 1)
+    spy = lambda *arguments: parts.append(arguments[6]) or credit(*arguments)
+    monkeypatch.setattr(paths, "credit", spy)
+    cut = _results(network, x, signal, 3)
+    assert sorted((part.low, part.high) for part in parts) == [
+        (0, 64),
+        (64, 128),
+        (128, 256),
+    ]
+    for name, array in one.items():
+        assert np.array_equal(cut[name], array), name
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -24,12 +24,14 @@ from spikelearn.kernels.adjoint import (
 )
 from spikelearn.kernels.eligibility import Traces, accumulate
 from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
+from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.sweep import (
     NO_HOP,
     Work,
+    columns_of,
     filter_signals,
     kernel_signal,
     make_paths,
@@ -112,24 +114,30 @@ class PathRule:
         credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
         carry = no_carry(network, n_samples, paths.kind)
 
+        columns = columns_of(network, record, paths.kind, threads)
+
         def piece_of_work(first_step: int, piece: Record) -> Work:
             here = signals._replace(first_step=first_step)
 
             def work(start: int, stop: int, out: Accumulators) -> None:
                 filtered = (signals.ebar, first_step)
                 credit_readout(weights, piece.trajectory, *filtered, start, stop, out)
-                credit(
-                    network.kernel_cell,
-                    weights,
-                    piece.events,
-                    piece.trajectory,
-                    here,
-                    paths,
-                    Part(start, stop, 0, width),
-                    carry,
-                    out,
-                    credits,
-                )
+
+                def of_columns(_: int, first: int, last: int) -> None:
+                    credit(
+                        network.kernel_cell,
+                        weights,
+                        piece.events,
+                        piece.trajectory,
+                        here,
+                        paths,
+                        Part(start, stop, columns[first], columns[last]),
+                        carry,
+                        out,
+                        credits,
+                    )
+
+                run_groups(of_columns, len(columns) - 1, threads)
 
             return work
 

@@ -10,8 +10,8 @@ import numpy as np
 from spikelearn.errors import require
 from spikelearn.kernels.adjoint import Accumulators, Carry, Signal, filter_back
 from spikelearn.kernels.paths import DIAGONAL, FULL, LOCAL, SMOOTHED, Paths
-from spikelearn.kernels.threads import run_groups, sample_groups
-from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
+from spikelearn.kernels.vector import BLOCK, LANES, aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import AnyRecord, RecurrentNetwork, buffers
@@ -19,6 +19,7 @@ from spikelearn.network import AnyRecord, RecurrentNetwork, buffers
 __all__ = [
     "NO_HOP",
     "Work",
+    "columns_of",
     "filter_signals",
     "kernel_signal",
     "make_paths",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 NO_HOP = np.zeros((0, 0))
+SMALLEST_CUT = 1 << 18  # neuron-steps below which starting a thread costs more
 
 Work = Callable[[int, int, Accumulators], None]
 """Accumulates what samples `start` to `stop` give."""
@@ -71,6 +73,23 @@ def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
 
     parts = [by_sample(part) for part in (later, back, hidden)]
     return Carry(gv, ga, parts[0], parts[1], cross, parts[2])
+
+
+def columns_of(
+    network: RecurrentNetwork, record: AnyRecord, kind: int, threads: int
+) -> list[int]:
+    """Return the edges between which a sweep credits neurons on threads of their own.
+
+    A batch has samples for the threads. A single long sample is cut by neurons, where
+    those do not meet; the gradient is the same to the last bit.
+    """
+    width = padded(network.n_rec)
+    separate = record.n_samples == 1 and kind in (LOCAL, DIAGONAL)
+    worth_it = width * record.n_steps >= SMALLEST_CUT
+    n_parts = threads if separate and worth_it else 1
+    unit = BLOCK * LANES
+    n_parts = max(min(n_parts, width // unit, N_GROUPS), 1)
+    return [width * k // n_parts // unit * unit for k in range(n_parts)] + [width]
 
 
 def filter_signals(kappa: float, signals: Signal, start: int, stop: int) -> None:
