@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from spikelearn.kernels._jit import cache_root, kernel_decorator
+from spikelearn.kernels._jit import kernel_decorator
+from spikelearn.kernels._storage import cache_root
 
 __all__ = ["cache_root", "kernel", "kernel_decorator"]
 
