@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
     )
     from spikelearn.tasks import TASKS, Batch, Task
     from spikelearn.tasks import make as make_task
+    from spikelearn.warmup import warm_up
 
     __version__: str
 
@@ -113,6 +114,7 @@ __all__ = [
     "resolve_config",
     "resume",
     "train",
+    "warm_up",
 ]
 
 _HOMES = {
@@ -132,6 +134,7 @@ _HOMES = {
     "LeakyReadout Params Record RecurrentNetwork Surrogate",
     "runs": "Run RunConfig evaluate load_run resolve_config resume train",
     "tasks": "TASKS Batch Task make_task",
+    "warmup": "warm_up",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 _NAMES_AT_HOME = {"make_task": "make"}

@@ -37,12 +37,14 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-__all__ = ["KernelCache", "cache_root", "on_network"]
+__all__ = ["SUFFIX", "KernelCache", "cache_root", "kernel_counts", "on_network"]
 
 SUFFIX = ".kernel"
 FORGOTTEN_DAYS = 60  # folders of kernels that nobody has used for so long are removed
 
 logger = logging.getLogger("spikelearn")
+
+_counts = {"loaded": 0, "compiled": 0}
 
 NETWORK_SYSTEMS = {
     "9p", "afs", "afp", "beegfs", "ceph", "cifs", "fhgfs", "glusterfs",
@@ -115,6 +117,11 @@ def on_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     return system in NETWORK_SYSTEMS
 
 
+def kernel_counts() -> dict[str, int]:
+    """Return how many kernels this process has loaded and compiled so far."""
+    return dict(_counts)
+
+
 class KernelCache(_Cache):
     """The compiled signatures of one kernel, in `folder`.
 
@@ -156,6 +163,7 @@ class KernelCache(_Cache):
             content = self._read(key)
             if content is not None:
                 _touch(self._folder)
+                _counts["loaded"] += 1
                 return CompileResult._rebuild(target_context, *content)
         self._started = time.perf_counter()
         _announce(self._folder)
@@ -163,6 +171,7 @@ class KernelCache(_Cache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled signature, if it can be kept."""
+        _counts["compiled"] += 1
         seconds = time.perf_counter() - self._started
         logger.debug("compiled %s in %.1f s", self._name, seconds)
         if not self._enabled or data.lifted or data.library.has_dynamic_globals:
@@ -236,7 +245,7 @@ def _announce(folder: Path) -> None:
     It is a message of the logger `spikelearn` at level INFO. Where a person is waiting
     at a terminal or a prompt and has set up no logging, it goes to standard error.
     """
-    message = "compiling kernels for this machine (once; kept in %s) ..."
+    message = "compiling kernels (once on this machine, up to a minute; kept in %s)"
     logger.info(message, folder.parent)
     person = hasattr(sys, "ps1") or (sys.stderr is not None and sys.stderr.isatty())
     if person and not logger.hasHandlers():

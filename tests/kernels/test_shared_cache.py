@@ -253,7 +253,7 @@ import kernels_shared
 kernels_shared.outer(np.ones(2))
 kernels_shared.outer(np.ones(2, np.float32))
 """
-NOTE = "compiling kernels for this machine"
+NOTE = "compiling kernels (once on this machine"
 
 
 @pytest.mark.parametrize(
