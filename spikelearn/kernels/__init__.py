@@ -2,10 +2,23 @@
 
 from pathlib import Path
 
-from spikelearn.kernels._jit import kernel_decorator
-from spikelearn.kernels._storage import cache_root, kernel_counts
+from spikelearn.kernels._jit import host_cpu, kernel_decorator, kernel_folder
+from spikelearn.kernels._storage import SUFFIX, cache_root, kernel_counts, on_network
 
-__all__ = ["cache_root", "kernel", "kernel_counts", "kernel_decorator"]
+__all__ = [
+    "cache_root",
+    "compiled_files",
+    "host_cpu",
+    "kernel",
+    "kernel_counts",
+    "kernel_decorator",
+    "on_network",
+]
 
 # No nnan/ninf: NaN stays visible. No reassoc: the same bits on every path.
 kernel = kernel_decorator(Path(__file__).parent, fastmath={"contract", "nsz", "arcp"})
+
+
+def compiled_files() -> list[Path]:
+    """Return the files of the kernels of this version, compiled for this machine."""
+    return sorted(kernel_folder(Path(__file__).parent).glob(f"*{SUFFIX}"))

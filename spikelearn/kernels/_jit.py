@@ -22,7 +22,7 @@ import numpy as np
 
 from spikelearn.kernels._storage import KernelCache, cache_root
 
-__all__ = ["kernel_decorator", "kernel_folder"]
+__all__ = ["host_cpu", "kernel_decorator", "kernel_folder"]
 
 SWITCHES = (  # of Numba
     "BOUNDSCHECK",
@@ -34,13 +34,19 @@ SWITCHES = (  # of Numba
 )
 
 
+def host_cpu() -> tuple[str, dict[str, bool]]:
+    """Return LLVM's name of the CPU, and whether it has a feature, by its name."""
+    binding = llvmlite.binding
+    return binding.get_host_cpu_name(), dict(binding.get_host_cpu_features())
+
+
 def _generator() -> str:
     """Return what kernels are compiled by and for, in words."""
     versions = (platform.python_version(), numba.__version__, llvmlite.__version__)
     switches = [f"{name}={getattr(numba.config, name, '')}" for name in SWITCHES]
-    cpu = llvmlite.binding.get_host_cpu_name()
-    features = llvmlite.binding.get_host_cpu_features().flatten()
-    return "/".join((*versions, np.__version__, *switches, cpu, features))
+    cpu, features = host_cpu()
+    has = sorted(name for name, there in features.items() if there)
+    return "/".join((*versions, np.__version__, *switches, cpu, *has))
 
 
 def kernel_folder(sources: Path) -> Path:
