@@ -23,6 +23,7 @@ from spikelearn.kernels.spiking import (
 from spikelearn.kernels.threads import run_groups
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
+from spikelearn.network.checking import host_array, kernel_array, transposed
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
 from spikelearn.network.record import Record
@@ -272,14 +273,15 @@ class RecurrentNetwork:
         Raises
         ------
         InvalidValue
-            If x has another shape, is not numeric or not finite, or the state is that
-            of another number of samples or of another network.
+            If x has another shape, is not numeric or not finite, is on another device
+            than the CPU, or the state is that of another number of samples or of
+            another network.
         """
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
         require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
         require(threads >= 1, "threads", "must be >= 1", threads)
-        x = np.asarray(x)
+        x = host_array(x, "input x")
         events = self._events(x)
         n_steps, n_samples = x.shape[:2]
         final = self._state_to_go_on(state, n_samples)
@@ -321,17 +323,17 @@ class RecurrentNetwork:
         where = "input x"
         rule = f"must have shape (T, B, n_in = {self.n_in})"
         good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
-        hint = "Axes are time, batch, unit."
-        require(good, where, rule, f"shape {x.shape}", hint)
-        numeric = x.dtype.kind in "buif"
-        require(numeric, where, "must be numeric", f"dtype {x.dtype}")
+        if not good:
+            order = transposed(x.shape, (None, None, self.n_in), "x")
+            hint = f"Axes are time, batch, unit. {order}".rstrip()
+            require(False, where, rule, f"shape {x.shape}", hint)
         if x.dtype not in (np.uint8, np.bool_):
             with np.errstate(over="ignore"):
                 x = x.astype(self.dtype)
             finite = bool(np.isfinite(x).all())
             rule = f"must be finite in {self.dtype}"
             require(finite, where, rule, "NaN or infinity")
-        rows = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, self.n_in)
+        rows = kernel_array(x.transpose(1, 0, 2)).reshape(-1, self.n_in)
         if rows.dtype == bool:
             rows = rows.view(np.uint8)
         start = np.zeros(len(rows) + 1, np.int64)

@@ -23,6 +23,7 @@ from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network.checking import kernel_array, transposed
 
 __all__ = ["PathRule", "kernel_signal", "make_paths", "sum_over_samples"]
 
@@ -272,9 +273,10 @@ def kernel_signal(
         If an array has the wrong shape, or the record is that of another network.
     """
     n_steps, n_samples = record.n_steps, record.n_samples
-    mine = (network.n_in, network.n_rec, network.spiking)
-    theirs = (record.events.n_in, record.distance.shape[2], record.spiking)
-    rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
+    mine = (network.n_in, network.n_rec, network.spiking, network.dtype)
+    sizes = (record.events.n_in, record.distance.shape[2])
+    theirs = (*sizes, record.spiking, str(record.y.dtype))
+    rule = f"must be that of this network (n_in, n_rec, spiking, dtype = {mine})"
     require(mine == theirs, "record", rule, theirs)
     n_rec, n_out = network.n_rec, network.n_out
     neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
@@ -294,12 +296,15 @@ def kernel_signal(
         expected["direct"] = (direct, (n_steps, n_samples, n_rec))
     for name, (array, shape) in expected.items():
         where = f"LearningSignal.{name}"
-        require(array.shape == shape, where, f"must have shape {shape}", array.shape)
+        hint = transposed(array.shape, shape, name)
+        good = array.shape == shape
+        require(good, where, f"must have shape {shape}", array.shape, hint)
+    parts = {
+        "error": signal.error.transpose(1, 0, 2),
+        "broadcast": broadcast.transpose(1, 0, 2),
+        "feedback": signal.feedback.T,
+        "neuron": neuron,
+        "direct": direct.transpose(1, 0, 2),
+    }
     dtype = network.dtype
-    return Signal(
-        error=np.ascontiguousarray(signal.error.transpose(1, 0, 2), dtype),
-        broadcast=np.ascontiguousarray(broadcast.transpose(1, 0, 2), dtype),
-        feedback=np.ascontiguousarray(signal.feedback.T, dtype),
-        neuron=np.ascontiguousarray(neuron, dtype),
-        direct=np.ascontiguousarray(direct.transpose(1, 0, 2), dtype),
-    )
+    return Signal(**{k: kernel_array(np.asarray(v, dtype)) for k, v in parts.items()})
