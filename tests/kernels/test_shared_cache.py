@@ -261,6 +261,7 @@ NOTE = "compiling kernels (once on this machine"
     [
         ("", 0),
         ("sys.ps1 = '>>> '", 1),
+        ("from spikelearn.cli._common import show_messages as s; s()", 1),
         ("logging.basicConfig(level=logging.INFO)", 1),
         ("sys.ps1 = '>>> '; logging.basicConfig(level=logging.INFO)", 1),
         ("sys.ps1 = '>>> '; logging.basicConfig(level=logging.WARNING)", 0),
