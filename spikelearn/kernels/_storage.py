@@ -66,15 +66,14 @@ def cache_root() -> Path:
     chosen = os.environ.get("SPIKELEARN_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    candidate = base / "spikelearn"
     try:
-        candidate.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=candidate):
-            pass
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        candidate = base / "spikelearn"
         if not on_network(candidate):
-            return candidate
-    except OSError:
+            candidate.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=candidate):
+                return candidate
+    except (OSError, RuntimeError):  # not writable, or a user without a home
         pass
     return _temporary_root(tempfile.gettempdir())
 
