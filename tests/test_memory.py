@@ -94,9 +94,7 @@ def test_the_smallest_limit_on_the_way_up_counts(tmp_path):
 
 
 def test_what_is_available_counts_within_a_group(tmp_path):
-    root = machine(
-        tmp_path, available_kib=100, groups="0::/\n", memoryDOTmax=9 * 2**20
-    )
+    root = machine(tmp_path, available_kib=100, groups="0::/\n", memoryDOTmax=9 * 2**20)
     assert memory_limit_bytes(root) == 100 * 1024
 
 

@@ -120,9 +120,7 @@ def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]
     )
     stride = max(iterations // 10, 1)
     with bar:
-        task = bar.add_task(
-            "starting", total=iterations, note=""
-        )
+        task = bar.add_task("starting", total=iterations, note="")
 
         def update(metrics: StepMetrics) -> None:
             note = f"loss {metrics.loss:.4g}"

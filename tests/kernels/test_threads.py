@@ -75,7 +75,7 @@ def test_of_several_errors_the_lowest_group_speaks_when_all_are_done():
         if group == 1:
             late.set()
         else:  # group 0 fails after group 1 has
-            late.wait(10)
+            late.wait(60)
             time.sleep(0.01)
         running.remove(group)
         raise ArithmeticError(f"group {group}")
@@ -89,7 +89,7 @@ def test_helpers_stay_for_the_next_call_and_groups_really_overlap():
     both = threading.Barrier(2)
 
     def work(group, start, stop):
-        both.wait(10)  # breaks unless two threads are here
+        both.wait(60)  # breaks unless two threads are here
 
     run_groups(work, 2, 2)
     alive = threading.active_count()

@@ -88,7 +88,9 @@ def test_what_is_not_real_numbers_is_refused(where, dtype):
 @borders
 def test_rows_of_different_lengths_are_refused(where):
     message = refused(where, lambda shape: [[1.0, 2.0], [3.0]])
-    assert "must be convertible to a NumPy array of numbers; got builtins.list" in message
+    assert (
+        "must be convertible to a NumPy array of numbers; got builtins.list" in message
+    )
 
 
 @borders
