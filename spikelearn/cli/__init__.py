@@ -16,6 +16,7 @@ from spikelearn.cli import (
     reporting,
     training,
 )
+from spikelearn.cli._common import show_messages
 from spikelearn.errors import SpikelearnError
 
 __all__ = ["app", "main"]
@@ -49,6 +50,7 @@ def main() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    show_messages()
     try:
         app()
     except SpikelearnError as error:

@@ -24,6 +24,7 @@ from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
+from spikelearn.network.checking import host_array, kernel_array, transposed
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
 from spikelearn.network.record import CheckpointedRecord, Record
@@ -300,14 +301,15 @@ class RecurrentNetwork:
         Raises
         ------
         InvalidValue
-            If x has another shape, is not numeric or not finite, or the state is that
-            of another number of samples or of another network.
+            If x has another shape, is not numeric or not finite, is on another device
+            than the CPU, or the state is that of another number of samples or of
+            another network.
         """
         unknown = set(record) - set(STATES)
         where = "RecurrentNetwork.run.record"
         require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
         require(threads >= 1, "threads", "must be >= 1", threads)
-        x, events = self._events(np.asarray(x))
+        x, events = self._events(host_array(x, "input x"))
         n_steps, n_samples = x.shape[:2]
         going = self._state_to_go_on(state, n_samples)
         out = self._trajectory(n_steps, n_samples, record, keep_distance)
@@ -347,7 +349,7 @@ class RecurrentNetwork:
         """
         where = "RecurrentNetwork.run_checkpointed.chunk_steps"
         require(chunk_steps >= 1, where, "must be >= 1", chunk_steps)
-        x = np.asarray(x)
+        x = host_array(x, "input x")
         self._check_input(x)
         n_steps, n_samples = x.shape[:2]
         y = np.empty((n_steps, n_samples, self.n_out), self.dtype)
@@ -429,10 +431,10 @@ class RecurrentNetwork:
         where = "input x"
         rule = f"must have shape (T, B, n_in = {self.n_in})"
         good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
-        hint = "Axes are time, batch, unit."
-        require(good, where, rule, f"shape {x.shape}", hint)
-        numeric = x.dtype.kind in "buif"
-        require(numeric, where, "must be numeric", f"dtype {x.dtype}")
+        if not good:
+            order = transposed(x.shape, (None, None, self.n_in), "x")
+            hint = f"Axes are time, batch, unit. {order}".rstrip()
+            require(False, where, rule, f"shape {x.shape}", hint)
 
     def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
         """Return the checked input as the kernels read it, and room for its events."""
@@ -445,7 +447,7 @@ class RecurrentNetwork:
             require(finite, "input x", rule, "NaN or infinity")
         if x.dtype == bool:
             x = x.view(np.uint8)
-        x = np.ascontiguousarray(x)
+        x = kernel_array(x)
         if x.dtype == np.uint8:
             graded = bool(x.max() > 1)
         else:

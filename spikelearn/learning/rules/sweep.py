@@ -15,6 +15,7 @@ from spikelearn.kernels.vector import BLOCK, LANES, aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import AnyRecord, RecurrentNetwork, buffers
+from spikelearn.network.checking import kernel_array, transposed
 
 __all__ = [
     "NO_HOP",
@@ -159,9 +160,10 @@ def kernel_signal(
         If an array has the wrong shape, or the record is that of another network.
     """
     n_steps, n_samples = record.n_steps, record.n_samples
-    mine = (network.n_in, network.n_rec, network.spiking)
-    theirs = (record.n_in, record.n_rec, record.spiking)
-    rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
+    mine = (network.n_in, network.n_rec, network.spiking, network.dtype)
+    sizes = (record.n_in, record.n_rec)
+    theirs = (*sizes, record.spiking, str(record.y.dtype))
+    rule = f"must be that of this network (n_in, n_rec, spiking, dtype = {mine})"
     require(mine == theirs, "record", rule, theirs)
     n_rec, n_out = network.n_rec, network.n_out
     neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
@@ -175,10 +177,12 @@ def kernel_signal(
     for name, (array, shape) in expected.items():
         where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
         if array is not None:
-            require(array.shape == shape, where, rule, array.shape)
+            hint = transposed(array.shape, shape, name)
+            require(array.shape == shape, where, rule, array.shape, hint)
 
     def by_sample(sequence: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(sequence.transpose(1, 0, 2), network.dtype)
+        by_sample = np.asarray(sequence.transpose(1, 0, 2), network.dtype)
+        return kernel_array(by_sample)
 
     error = by_sample(signal.error)
     spread = error
