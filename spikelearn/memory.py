@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spikelearn.errors import require
 
-__all__ = ["as_bytes", "as_text", "memory_limit_bytes", "require_fits"]
+__all__ = ["as_bytes", "as_text", "fits_surely", "memory_limit_bytes", "require_fits"]
 
 VARIABLE = "SPIKELEARN_MEMORY_LIMIT"
 FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -100,6 +100,11 @@ def _read(path: Path) -> str:
         return ""
 
 
+def fits_surely(bytes_needed: int) -> bool:
+    """Return whether so little is needed that the limit need not be asked for."""
+    return bytes_needed <= ALWAYS_FITS and VARIABLE not in os.environ
+
+
 def require_fits(
     bytes_needed: int, where: str, per_unit_bytes: int, units: int, unit_name: str
 ) -> None:
@@ -115,7 +120,7 @@ def require_fits(
         The part that grows: `units` things of `per_unit_bytes` each, for example 16 and
         "samples". The rest of `bytes_needed` does not get less with fewer of them.
     """
-    if bytes_needed <= ALWAYS_FITS and VARIABLE not in os.environ:
+    if fits_surely(bytes_needed):
         return
     limit = memory_limit_bytes()
     if bytes_needed <= limit:

@@ -22,6 +22,7 @@ from spikelearn.kernels.spiking import (
 )
 from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
+from spikelearn.memory import require_fits
 from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.checking import host_array, kernel_array, transposed
@@ -311,6 +312,11 @@ class RecurrentNetwork:
         require(threads >= 1, "threads", "must be >= 1", threads)
         x, events = self._events(host_array(x, "input x"))
         n_steps, n_samples = x.shape[:2]
+        kept = tuple(record)
+        n_bytes = self.record_bytes(n_steps, n_samples, kept) if keep_distance else 0
+        per_sample = n_bytes // n_samples
+        where = "record of a run"
+        require_fits(n_bytes, where, per_sample, n_samples, "samples")
         going = self._state_to_go_on(state, n_samples)
         out = self._trajectory(n_steps, n_samples, record, keep_distance)
         cell, weights = self.kernel_cell, self.kernel_weights()

@@ -95,3 +95,13 @@ def test_pieces_have_steps():
     network, x, _ = _case("LIF", 1)
     with pytest.raises(InvalidValue, match="chunk_steps must be >= 1; got 0"):
         network.run_checkpointed(x, 0)
+
+
+def test_a_batch_that_does_not_fit_says_what_would(monkeypatch):
+    monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "1MB")
+    network = make_network(n_rec=N_REC, cell=CELLS["LIF"])
+    x = make_input(n_steps=2000, n_samples=8)
+    fits = "record of a run must fit.*got 8 samples.*[1-7] samples at a time fit"
+    with pytest.raises(InvalidValue, match=fits):
+        network.run(x)
+    assert network.run(x, keep_distance=False).y.shape[:2] == (2000, 8)
