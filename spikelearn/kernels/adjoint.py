@@ -22,7 +22,7 @@ from spikelearn.kernels.paths import (
     SMOOTHED,
 )
 from spikelearn.kernels.rate import slope
-from spikelearn.kernels.spiking import SPIKING, add_row
+from spikelearn.kernels.spiking import SPIKING, add_row, arrival
 from spikelearn.kernels.surrogate import pseudo_derivative
 from spikelearn.kernels.vector import BLOCK, bare, load, prefetch, select, store, width
 
@@ -162,7 +162,8 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
     # Columns that do not meet are done a few at a time, so that their gradients stay in
     # the cache while events come to all rows.
     columns = part.high - part.low
-    if paths.kind == LOCAL or paths.kind == DIAGONAL:
+    dense = weights.target.size == 0
+    if dense and (paths.kind == LOCAL or paths.kind == DIAGONAL):
         unit = BLOCK * width(bare(out.w))
         fits = CACHE_BYTES // (out.w.shape[0] * out.w.itemsize) // unit * unit
         columns = min(columns, max(fits, unit))
@@ -259,7 +260,7 @@ def _credit_sample(
                     store(back, (b, slot, j), g)
                 elif paths.kind != FULL:
                     store(back, (b, slot, j), zeta * psi * direct)
-        credit_inputs(events, b, t, carry.later, slot, part, out)
+        credit_inputs(weights, events, b, t, carry.later, slot, part, out)
         after = slot
         slot = span - 1 if slot == 0 else slot - 1
 
@@ -286,8 +287,8 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
 
     ONE_HOP_ONLINE adds to kappa cross[t + 1] in place of starting at 0.
     """
-    n, lanes, delay = weights.w_out.shape[0], width(cross), weights.delay
-    same_delay, span = delay.shape[0] == 0, weights.longest_delay
+    n, lanes = weights.w_out.shape[0], width(cross)
+    same_delay, dense = weights.delay.shape[0] == 0, weights.target.size == 0
     kept = cross.dtype.type(0)
     if paths.kind == ONE_HOP_ONLINE:
         kept = weights.kappa
@@ -295,20 +296,29 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
         for j in range(part.low, part.high, lanes):
             own = load(paths.hop, (0, j)) * load(back, (b, slot, j))
             store(cross, (b, j), own)
+    elif paths.kind == DIAGONAL:
+        for j in range(part.low, min(part.high, n)):
+            late = arrival(weights, j, j, slot)
+            cross[b, j] = paths.hop[0, j] * back[b, late, j]
+    elif paths.kind == FULL and not dense:
+        # These hops are the weights themselves, and listed.
+        first = weights.w.shape[0] - n
+        for j in range(n):
+            total = cross.dtype.type(0)
+            for c in range(weights.start[first + j], weights.start[first + j + 1]):
+                k = weights.target[c]
+                late = arrival(weights, j, k, slot)
+                total += weights.w[first + j, k] * back[b, late, k]
+            cross[b, j] = total
     elif same_delay:
         for j in range(0, part.high, lanes):
             store(cross, (b, j), flushed(kept * load(cross, (b, j))))
         _add_scaled_rows(paths.hop, back, b, slot, cross)
-    elif paths.kind == DIAGONAL:
-        for j in range(part.low, min(part.high, n)):
-            late = (slot + delay[j, j]) % span
-            cross[b, j] = paths.hop[0, j] * back[b, late, j]
     else:
         for j in range(n):
             total = kept * cross[b, j]
             for k in range(n):
-                late = slot + delay[j, k]
-                late = late - span if late >= span else late
+                late = arrival(weights, j, k, slot)
                 total += paths.hop[k, j] * back[b, late, k]
             cross[b, j] = total
 
@@ -334,36 +344,46 @@ def _add_scaled_rows(hop, back, b, slot, cross):
 @inlined
 def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
     """Credit the recurrent weights that read an output of step t. Mutates `out`."""
-    delay, span, output = weights.delay, weights.longest_delay, trajectory.output
-    spiking = output.shape[1] == 0
+    output = trajectory.output
+    spiking, dense = output.shape[1] == 0, weights.target.size == 0
     first, last = 0, weights.w_out.shape[0]
     if spiking:
         first, last = trajectory.first[b, t], trajectory.first[b, t + 1]
-    if delay.shape[0] == 0:
-        if spiking:
-            spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
-        else:
-            for j in range(first, last):
-                _spread_scaled(output[b, t, j], n_in + j, later, b, slot, part, out.w)
+    if spiking and dense:
+        spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
     else:
         for e in range(first, last):
             j = trajectory.spike[e] if spiking else e
             value = later.dtype.type(1) if spiking else output[b, t, j]
-            for k in range(part.low, min(part.high, delay.shape[1])):
-                late = slot + delay[j, k]
-                late = late - span if late >= span else late
-                out.w[n_in + j, k] += value * later[b, late, k]
+            row = n_in + j
+            if dense:
+                _spread_scaled(value, row, later, b, slot, part, out.w)
+            else:
+                for c in range(weights.start[row], weights.start[row + 1]):
+                    k = weights.target[c]
+                    if part.low <= k < part.high:
+                        late = arrival(weights, j, k, slot)
+                        out.w[row, k] += value * later[b, late, k]
 
 
 @inlined
-def credit_inputs(events, b, t, g, slot, part, out):
+def credit_inputs(weights, events, b, t, g, slot, part, out):
     """Credit the weights of the inputs of step t by row `slot` of g. Mutates `out`."""
     first, last = events.start[b, t], events.start[b, t + 1]
-    if events.value.size == 0:
+    graded, dense = events.value.size > 0, weights.target.size == 0
+    if dense and not graded:
         spread(events.unit, first, last, 0, g, b, slot, part, out.w)
     else:
         for e in range(first, last):
-            _spread_scaled(events.value[e], events.unit[e], g, b, slot, part, out.w)
+            row = events.unit[e]
+            x = events.value[e] if graded else g.dtype.type(1)
+            if dense:
+                _spread_scaled(x, row, g, b, slot, part, out.w)
+            else:
+                for c in range(weights.start[row], weights.start[row + 1]):
+                    k = weights.target[c]
+                    if part.low <= k < part.high:
+                        out.w[row, k] += x * g[b, slot, k]
 
 
 @inlined

@@ -57,7 +57,11 @@ class Cell(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights as the kernels read them: one contiguous row per presynaptic unit."""
+    """Weights as the kernels read them: one contiguous row per presynaptic unit.
+
+    With few connections, or with delays of their own, connections are listed
+    (compressed rows), and only the weights of the list are read.
+    """
 
     w: Any  # (n_in + N, n_pad): inputs above recurrent neurons; N <= n_pad
     bias: Any  # (n_pad,)
@@ -67,6 +71,8 @@ class Weights(NamedTuple):
     out_gain: Any  # scalar of the dtype of w
     delay: Any  # (N, N) int32 as [pre, post], or (0, 0): all synapses take the longest
     longest_delay: int  # steps, >= 1
+    start: Any  # (n_in + N + 1,) int64: connections of row k are start[k] to start[k+1]
+    target: Any  # (n_connections,) int32, or (0,): rows are dense and read as a whole
 
 
 class State(NamedTuple):
@@ -189,7 +195,7 @@ def _forward_sample(cell, weights, events, b, state, out):
     keeps_distance, keeps_states = distance.shape[1] > 0, out.v.shape[1] > 0
     n_pad, lanes = cell.alpha_m.size, width(cell.alpha_m)
     n_steps, span = first.shape[1] - 1, weights.longest_delay
-    same_delay = weights.delay.shape[0] == 0
+    dense = weights.target.size == 0
     minus_infinity = state.v.dtype.type(-np.inf)
 
     slot = state.time[b] % span
@@ -197,9 +203,9 @@ def _forward_sample(cell, weights, events, b, state, out):
     first[b, 0] = n_spikes
     for t in range(n_steps):
         begin, end = 0, 0
-        if same_delay and t >= span:
+        if dense and t >= span:
             begin, end = first[b, t - span], first[b, t - span + 1]
-        collect(cell, weights.w, events, t, spike, begin, end, b, slot, state)
+        collect(cell, weights, events, t, spike, begin, end, b, slot, state)
 
         previous = n_spikes
         for j in range(0, n_pad, lanes):
@@ -237,14 +243,14 @@ def _forward_sample(cell, weights, events, b, state, out):
             n_spikes = emit(fired, j, spike, n_spikes)
         first[b, t + 1] = n_spikes
 
-        if not same_delay:
+        if not dense:
             for e in range(previous, n_spikes):
                 send(weights, events.n_in, spike[e], 1, slot, b, state.pending)
         _read_out(weights, b, t, previous, n_spikes, state.y, out)
         slot += 1
         if slot == span:
             slot = 0
-    if same_delay:
+    if dense:
         for t in range(max(n_steps - span, 0), n_steps):
             late = (state.time[b] + t) % span
             for e in range(first[b, t], first[b, t + 1]):
@@ -253,7 +259,7 @@ def _forward_sample(cell, weights, events, b, state, out):
 
 
 @inlined
-def collect(cell, w, events, t, spike, begin, end, b, slot, state):
+def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
     """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
     What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
@@ -265,24 +271,25 @@ def collect(cell, w, events, t, spike, begin, end, b, slot, state):
     state : State
         `i`, and `pending`, whose slot is emptied, of sample b.
     """
+    w, current, pending = weights.w, state.i, state.pending
     n_pad, lanes = w.shape[1], width(w)
-    current, pending = state.i, state.pending
     first, last = events.start[b, t], events.start[b, t + 1]
-    graded = events.value.size > 0
+    graded, dense = events.value.size > 0, weights.target.size == 0
+    whole = dense and not graded
     if n_pad <= SHORT * lanes:
         blocks = n_pad - n_pad % (BLOCK * lanes)
         for j in range(0, blocks, BLOCK * lanes):
             i = load(pending, (b, slot, j), BLOCK)
             i = _sum_block(i, w, events.n_in, spike, begin, end, j)
             i += _kept(cell, current, b, j, i)
-            if not graded:
+            if whole:
                 i = _sum_block(i, w, 0, events.unit, first, last, j)
             store(current, (b, j), i)
         for j in range(blocks, n_pad, lanes):
             i = load(pending, (b, slot, j))
             i = _sum_block(i, w, events.n_in, spike, begin, end, j)
             i += _kept(cell, current, b, j, i)
-            if not graded:
+            if whole:
                 i = _sum_block(i, w, 0, events.unit, first, last, j)
             store(current, (b, j), i)
     else:
@@ -290,11 +297,15 @@ def collect(cell, w, events, t, spike, begin, end, b, slot, state):
         for j in range(0, n_pad, lanes):
             i = load(pending, (b, slot, j))
             store(current, (b, j), i + _kept(cell, current, b, j, i))
-        if not graded:
+        if whole:
             add_rows(current, (b,), w, 0, events.unit, first, last)
-    if graded:
+    if not whole:
         for e in range(first, last):
-            add_row(current, (b,), w, events.unit[e], events.value[e])
+            x = events.value[e] if graded else w.dtype.type(1)
+            if dense:
+                add_row(current, (b,), w, events.unit[e], x)
+            else:
+                _add_listed(weights, events.unit[e], x, b, current)
     for j in range(0, n_pad, lanes):
         store(pending, (b, slot, j), 0)
 
@@ -345,6 +356,14 @@ def add_row(target, at, w, row, factor):
 
 
 @inlined
+def _add_listed(weights, row, factor, b, current):
+    """Add the listed weights of a row times a number. Mutates `current`."""
+    for c in range(weights.start[row], weights.start[row + 1]):
+        k = weights.target[c]
+        current[b, k] += factor * weights.w[row, k]
+
+
+@inlined
 def send(weights, n_in, j, value, slot, b, pending):
     """Send the output of neuron j at a step of this slot to where it arrives later.
 
@@ -352,17 +371,23 @@ def send(weights, n_in, j, value, slot, b, pending):
     -------
     pending : (B, longest_delay, n_pad) float array
     """
-    w, delay, span = weights.w, weights.delay, weights.longest_delay
-    row = n_in + j
-    if delay.shape[0] == 0:
-        for k in range(0, w.shape[1], width(w)):
-            sent = load(pending, (b, slot, k)) + value * load(w, (row, k))
-            store(pending, (b, slot, k), sent)
+    w, row = weights.w, n_in + j
+    if weights.target.size == 0:
+        add_row(pending, (b, slot), w, row, value)
     else:
-        for k in range(delay.shape[1]):
-            late = slot + delay[j, k]
-            late = late - span if late >= span else late
-            pending[b, late, k] += value * w[row, k]
+        for c in range(weights.start[row], weights.start[row + 1]):
+            k = weights.target[c]
+            pending[b, arrival(weights, j, k, slot), k] += value * w[row, k]
+
+
+@inlined
+def arrival(weights, j, k, slot):
+    """Return the slot in which what j sends now arrives at k."""
+    late = slot
+    if weights.delay.shape[0] > 0:
+        late += weights.delay[j, k]
+        late = late - weights.longest_delay if late >= weights.longest_delay else late
+    return late
 
 
 @inlined

@@ -34,6 +34,7 @@ __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
+FEW_CONNECTIONS = 0.03  # up to this density, lists are faster than dense rows
 PER_NEURON = ("v", "a", "i", "reset", "refractory", "pending")
 
 
@@ -155,6 +156,12 @@ class RecurrentNetwork:
         delay = np.zeros((0, 0), np.int32)
         if isinstance(self.delay, np.ndarray):
             delay = np.ascontiguousarray(self.delay.T)
+        rows = np.hstack([self.masks["w_in"], self.masks["w_rec"]]).T
+        start = np.zeros(len(rows) + 1, np.int64)
+        target = np.zeros(0, np.int32)
+        if delay.size or rows.sum() < FEW_CONNECTIONS * rows.size:
+            np.cumsum(rows.sum(axis=1), out=start[1:])
+            target = np.nonzero(rows)[1].astype(np.int32)
         return Weights(
             w=None,
             bias=None,
@@ -164,6 +171,8 @@ class RecurrentNetwork:
             out_gain=scalar(gain),
             delay=delay,
             longest_delay=int(np.max(self.delay)),
+            start=start,
+            target=target,
         )
 
     def _check_delay(self) -> None:
