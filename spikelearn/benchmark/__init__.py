@@ -3,14 +3,16 @@
 `spikelearn bench` prints the times; `make bench-peers` runs the peers beside us. A
 further kind of workload is one file and one line in `KINDS`: a table of specifications
 by name, each with `name`, `family` and `to_dict()`, and a class that is made from a
-specification and the number of threads and offers `step()`, `check()` and `facts()`
-(`ours.Recurrent` is the example).
+specification and the number of threads and offers what `Runner` says (`ours.Recurrent`
+is the example).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from spikelearn.benchmark.measure import Timing, measure
 from spikelearn.benchmark.ours import Recurrent
@@ -44,8 +46,17 @@ class Runner(Protocol):
     def check(self) -> dict[str, object]:
         """Return `gradient_error` and `gradient_reference`, both None without one."""
 
+    def check_gradients(self) -> dict[str, np.ndarray] | None:
+        """Return our gradients at the initial weights by name, or None."""
+
     def facts(self) -> dict[str, object]:
         """Return what a row of results says about the workload."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays that other implementations get."""
+
+    def expected_spikes(self) -> int:
+        """Return how many spikes the check of another implementation should give."""
 
 
 class Kind(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
+
 from spikelearn.benchmark.check import (
     RULES,
     CheckBatch,
@@ -12,15 +14,12 @@ from spikelearn.benchmark.check import (
     reference,
     relative_error,
 )
-from spikelearn.benchmark.workloads import Data, Workload, draw
+from spikelearn.benchmark.workloads import LEARNING_RATE, Data, Workload, draw
 from spikelearn.learning.optimizers import Adam
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import RecurrentNetwork
 
-__all__ = ["LEARNING_RATE", "Recurrent"]
-
-# So small that hundreds of timed updates leave the rate of the spikes as it is.
-LEARNING_RATE = 1e-7
+__all__ = ["Recurrent"]
 
 
 class Recurrent:
@@ -73,22 +72,40 @@ class Recurrent:
         found = rule.gradients(network, record, signal, threads=threads)
         self._adam.step(self._weights, found.arrays(), self._state)
 
+    def check_gradients(self) -> dict[str, np.ndarray] | None:
+        """Return our gradients of the check batch, None for inference.
+
+        Call it before `step`, which moves the weights.
+        """
+        kind = self.workload.kind
+        if kind == "inference":
+            return None
+        found, _ = gradients(self.network, kind, self.check_batch, self.threads)
+        return found.arrays()
+
     def check(self) -> dict[str, object]:
-        """Compare the gradient with float64 at the initial weights.
+        """Compare our gradients with float64 ones, before any `step`.
 
         Returns `gradient_error`, None for inference, and `gradient_reference`, what it
-        was compared with. Call it before `step`.
+        was compared with.
         """
-        if self.workload.kind == "inference":
+        found = self.check_gradients()
+        if found is None:
             return {"gradient_error": None, "gradient_reference": None}
-        found, _ = gradients(
-            self.network, self.workload.kind, self.check_batch, self.threads
-        )
-        expected, name = reference(
-            self.workload, self.data, self.check_batch, self.threads
-        )
-        error = relative_error(found.arrays(), expected)
+        batch, threads = self.check_batch, self.threads
+        expected, name = reference(self.workload, self.data, batch, threads)
+        error = relative_error(found, expected)
         return {"gradient_error": error, "gradient_reference": name}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what others need to run the workload: weights, data, check batch."""
+        data, batch = self.data, self.check_batch
+        arrays = data.weights() | {"x": data.x, "target": data.target}
+        return arrays | {"check_x": batch.x, "check_target": batch.target}
+
+    def expected_spikes(self) -> int:
+        """Return the spikes of the check batch in float64."""
+        return self.check_batch.spikes
 
     def facts(self) -> dict[str, object]:
         """Return what a row of results says about the workload."""

@@ -25,7 +25,14 @@ import numpy as np
 from spikelearn.errors import require
 from spikelearn.network import ALIF, LIF, LeakyReadout, RecurrentNetwork
 
-__all__ = ["SPECIFICATIONS", "Data", "Workload", "draw", "draw_batch"]
+__all__ = [
+    "LEARNING_RATE",
+    "SPECIFICATIONS",
+    "Data",
+    "Workload",
+    "draw",
+    "draw_batch",
+]
 
 ALPHA = 61 / 64  # 20.8 ms at dt = 1 ms
 KAPPA = 61 / 64
@@ -36,6 +43,8 @@ SILENT = 2  # first steps without input: NEST cannot learn from them
 SAMPLES = 16  # different samples to cycle through, so that no branch is learned by heart
 TUNING_SIZE = 4_000_000  # neurons times steps that a rate is estimated from
 MOST_HALVINGS = 60
+# So small that hundreds of timed updates leave the rate of the spikes as it is.
+LEARNING_RATE = 1e-7
 
 
 def time_constant(decay: float) -> float:
@@ -104,7 +113,8 @@ class Workload:
     def to_dict(self) -> dict[str, object]:
         """Return all that another implementation has to know, as plain values."""
         constants = {"alpha": ALPHA, "kappa": KAPPA, "v_th": V_TH, "gamma": GAMMA}
-        values = dataclasses.asdict(self) | constants
+        constants |= {"lr": LEARNING_RATE, "rate_tolerance": self.tolerance}
+        values = dataclasses.asdict(self) | constants | {"n_batches": self.n_batches}
         return values | ({} if self.cell == "ALIF" else {"rho": 0.0, "beta": 0.0})
 
 
