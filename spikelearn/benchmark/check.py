@@ -103,8 +103,8 @@ def reference(
     For e-prop these are explicit eligibility traces, a trace at every synapse that runs
     forward in time ("float64 traces"): they share no code with the reverse sweep that
     is timed. Where they would take minutes, and for BPTT, it is the sweep in float64
-    ("float64 sweep"), which shows rounding but not mistakes; `make bench-peers` compares
-    all of them with automatic differentiation.
+    ("float64 sweep"), which shows rounding but not mistakes; `make bench-peers`
+    compares all of them with automatic differentiation.
     """
     network = workload.network("float64")
     data.load_into(network)

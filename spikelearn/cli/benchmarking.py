@@ -69,10 +69,9 @@ def bench(
 
 
 def _print_list(listed: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(name for each in listed for name in each))
-    hidden = {"alpha", "kappa", "v_th", "gamma"}  # the same in all
-    columns = [name for name in columns if name not in hidden]
-    rows = [[each.get(name, "") for name in columns] for each in listed]
+    columns = ("name", "kind", "cell", "n_in", "n_rec", "n_out", "steps", "batch")
+    keys = (*columns[:6], "n_steps", "n_samples")
+    rows = [[each.get(key, "") for key in keys] for each in listed]
     print_table("Workloads", columns, rows)
 
 
@@ -81,7 +80,9 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     table = []
     for row in rows:
         error = row["gradient_error"]
-        compared = "-" if error is None else f"{error:.0e} ({row['gradient_reference']})"
+        compared = (
+            "-" if error is None else f"{error:.0e} ({row['gradient_reference']})"
+        )
         times = [f"{row['median_ms']:.3g}", f"{row['best_ms']:.3g}", row["repeats"]]
         table.append([row["workload"], row["kind"], *times, compared])
     print_table(f"{rows[0]['threads']} threads, {rows[0]['dtype']}", columns, table)

@@ -179,7 +179,7 @@ class GemmEProp(JaxPeer):
 
 
 class TracesEProp(JaxPeer):
-    """e-prop with an eligibility trace at every synapse, in one loop forward in time."""
+    """e-prop with a trace at every synapse, in one loop forward in time."""
 
     @staticmethod
     def can(workload):
@@ -188,7 +188,7 @@ class TracesEProp(JaxPeer):
         return workload["kind"] == "e-prop" and size < 4e9
 
     def gradients(self, weights, x, target):
-        n_steps, n_samples, n_in = x.shape
+        _, n_samples, n_in = x.shape
         n_rec = weights["w_rec"].shape[0]
         current = x @ weights["w_in"]
         zero = jnp.zeros_like(current[0])
