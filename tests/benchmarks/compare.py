@@ -49,7 +49,7 @@ def arguments():
 
 def say(text):
     """Print a line of progress."""
-    console.print(text, highlight=False, markup=False)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def run(options):
@@ -60,7 +60,7 @@ def run(options):
     chosen = select(options.only or default)
     effort = Effort(options.rounds)
     if options.quick:
-        effort = Effort(rounds=2, turn=0.05, most=8)
+        effort = Effort(rounds=2, turn=0.05, ours=0.02, most=8)
     children = [
         Child(e, options.out / f"{stamp}-{e.name}.log")
         for e in ENVIRONMENTS

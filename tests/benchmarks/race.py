@@ -23,13 +23,14 @@ FEWEST_ROUNDS = 2
 class Effort:
     """How long to measure one workload, times in s.
 
-    A turn has at least one run, and at most `most` runs or about `turn` seconds. After
-    `enough` seconds no further round begins; a peer that takes longer than `limit` for
-    one run is given up.
+    A turn has at least one run, and at most `most` runs or about `turn` seconds of a
+    peer, `ours` of spikelearn. After `enough` seconds no further round begins; a peer
+    that takes longer than `limit` for one run is given up.
     """
 
     rounds: int = 5
     turn: float = 0.3
+    ours: float = 0.1
     most: int = 32
     enough: float = 90.0
     limit: float = 300.0
@@ -158,7 +159,8 @@ def check(entry, kind, expected, expected_spikes, folder, effort):
 def rounds(ours, entries, effort):
     """Take turns; return our times in ms, and leave those of peers in their entries.
 
-    After the first round, peers that are much slower than the fastest of their
+    We have a turn before that of every peer, so that a machine that slows down or
+    speeds up does so for everyone. After the first round, peers that are much slower than the fastest of their
     environment are not run again: they keep the times of that round.
     """
     times = []
@@ -169,19 +171,20 @@ def rounds(ours, entries, effort):
     for number in range(effort.rounds):
         if number >= FEWEST_ROUNDS and time.perf_counter() - start > effort.enough:
             break
-        times += turn(lambda: timed(ours.step), effort)
         for entry in list(running):
+            times += turn(lambda: timed(ours.step), effort.ours, effort.most)
             try:
                 entry.times += turn(
-                    lambda e=entry: e.child.run(e.peer, effort.limit)["ms"], effort
+                    lambda e=entry: e.child.run(e.peer, effort.limit)["ms"],
+                    effort.turn,
+                    effort.most,
                 )
             except PeerFailed as failure:
                 entry.error = str(failure)
                 running.remove(entry)
         if number == 0:
             running = in_the_running(running)
-    times += turn(lambda: timed(ours.step), effort)
-    return times
+    return times + turn(lambda: timed(ours.step), effort.ours, effort.most)
 
 
 def in_the_running(entries):
@@ -197,10 +200,10 @@ def in_the_running(entries):
     ]
 
 
-def turn(run, effort):
+def turn(run, seconds, most):
     """Run again and again for a moment, at least once; return the times in ms."""
     times = [run()]
-    while len(times) < effort.most and sum(times) < 1000.0 * effort.turn:
+    while len(times) < most and sum(times) < 1000.0 * seconds:
         times.append(run())
     return times
 

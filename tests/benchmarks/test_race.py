@@ -123,7 +123,9 @@ def test_every_peer_is_reported(result):
 
 def test_ours_was_compared_and_timed(result):
     assert result["gradient_error"] == 0.0
-    assert result["ours_runs"] == EFFORT.rounds + 1
+    raced = [p for p in result["peers"].values() if p["runs"]]
+    assert len(raced) == 2, "the others fail before they are timed"
+    assert result["ours_runs"] == EFFORT.rounds * len(raced) + 1
     assert result["ours_best_ms"] <= result["ours_ms"]
     assert result["n_rec"] == 100
 

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import spyx
 from flax import nnx
+from jax_model import make_spike
 
 F32 = jnp.float32
 
@@ -125,8 +126,6 @@ class BraintraceNetwork(brainstate.nn.Module):
         self.constants = workload
         for name in ("w_in", "w_rec", "w_out"):
             setattr(self, name, brainstate.ParamState(jnp.asarray(arrays[name].T, F32)))
-        from in_jax import make_spike
-
         self.spike = make_spike(workload["gamma"], workload["v_th"])
 
     def init_state(self, batch_size=None, **options):
