@@ -160,8 +160,9 @@ def rounds(ours, entries, effort):
     """Take turns; return our times in ms, and leave those of peers in their entries.
 
     We have a turn before that of every peer, so that a machine that slows down or
-    speeds up does so for everyone. After the first round, peers that are much slower than the fastest of their
-    environment are not run again: they keep the times of that round.
+    speeds up does so for everyone. After the first round, peers that are much slower
+    than the fastest of their environment are not run again: they keep the times of that
+    round.
     """
     times = []
     for _ in range(2):
