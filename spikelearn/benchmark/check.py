@@ -34,7 +34,7 @@ COMPARED = ("w_in", "w_rec", "w_out")
 MARGIN = 1e-6  # in units of v
 FIRST_BATCH = 1000  # batches of the check are others than those that are timed
 MOST_BATCHES = 200
-MOST_TRACES = 3e9  # synapses x steps x samples that explicit traces are run for
+MOST_TRACES = 2e9  # synapses x steps x samples that explicit traces are run for
 RULES = {"e-prop": EProp(), "bptt": BPTT()}
 
 
