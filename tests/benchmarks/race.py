@@ -33,7 +33,7 @@ class Effort:
     ours: float = 0.1
     most: int = 32
     enough: float = 90.0
-    limit: float = 300.0
+    limit: float = 600.0
 
 
 @dataclass
