@@ -64,8 +64,9 @@ class Recurrent:
         k = self._next
         self._next = (k + 1) % self.workload.n_batches
         network, threads = self.network, self.threads
-        record = network.run(self.data.x[k], threads=threads)
-        if self.workload.kind == "inference":
+        learns = self.workload.kind != "inference"
+        record = network.run(self.data.x[k], keep_distance=learns, threads=threads)
+        if not learns:
             return
         rule = RULES[self.workload.kind]
         signal = LearningSignal(record.y - self._target[k], network.params.w_out.T)
