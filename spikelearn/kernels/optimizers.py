@@ -14,7 +14,7 @@ from spikelearn.kernels.vector import bare_rows, load, sqrt, store, width
 
 
 class Moments(NamedTuple):
-    """Coefficients of Adam at one step, scalars of the dtype of the weights."""
+    """Coefficients of Adam at one step, as Python numbers."""
 
     beta1: Any
     rest1: Any  # 1 - beta1
@@ -40,18 +40,26 @@ def adam(moments, n_columns, w, g, m, v):
 
 @kernel
 def _adam(moments, n_columns, w, g, m, v):
-    lanes = width(w)
+    lanes, number = width(w), w.dtype.type
+    rounded = Moments(
+        number(moments.beta1),
+        number(moments.rest1),
+        number(moments.beta2),
+        number(moments.rest2),
+        number(moments.eps),
+        number(moments.rate),
+    )
     for i in range(w.shape[0]):
         whole = n_columns - n_columns % lanes
         for j in range(0, whole, lanes):
             g_ij = load(g, (i, j))
             m_ij, v_ij = load(m, (i, j)), load(v, (i, j))
-            m_ij, v_ij, step = _moments(moments, g_ij, m_ij, v_ij)
+            m_ij, v_ij, step = _moments(rounded, g_ij, m_ij, v_ij)
             store(m, (i, j), m_ij)
             store(v, (i, j), v_ij)
             store(w, (i, j), load(w, (i, j)) - step)
         for j in range(whole, n_columns):
-            m_ij, v_ij, step = _moments(moments, g[i, j], m[i, j], v[i, j])
+            m_ij, v_ij, step = _moments(rounded, g[i, j], m[i, j], v[i, j])
             m[i, j] = m_ij
             v[i, j] = v_ij
             w[i, j] -= step

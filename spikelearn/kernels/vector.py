@@ -23,6 +23,7 @@ kernel runs. `kernels._llvm` teaches them to compiled code.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def padded(n: int) -> int:
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros that start at a whole vector: unaligned rows cost a fifth."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + BYTES, np.uint8)
     skip = -raw.__array_interface__["data"][0] % BYTES
     return raw[skip : skip + size].view(dtype).reshape(shape)

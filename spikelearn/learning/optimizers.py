@@ -161,10 +161,9 @@ class Adam:
         correction_2 = float(np.sqrt(1.0 - self.beta2**t))
         eps = self.eps if self.form == "tf1" else self.eps * correction_2
         rate = self.lr * scale * correction_2 / correction_1
-        beta1, beta2 = self.beta1, self.beta2
+        rests = (1.0 - self.beta1, 1.0 - self.beta2)
+        moments = Moments(self.beta1, rests[0], self.beta2, rests[1], eps, rate)
         for name, w in weights.items():
-            numbers = (beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps, rate)
-            moments = Moments(*map(w.dtype.type, numbers))
             g = as_rows(gradients[name], w)
             moved = (w, state[f"{name}/m"], state[f"{name}/v"])
             rows, m, v = (as_rows(array, w, copy=False) for array in moved)

@@ -28,14 +28,13 @@ from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.checking import host_array, kernel_array, transposed
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
-from spikelearn.network.record import CheckpointedRecord, Record
+from spikelearn.network.record import CheckpointedRecord, Record, unpadded
 
 __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
 FEW_CONNECTIONS = 0.03  # up to this density, lists are faster than dense rows
-PER_NEURON = ("v", "a", "i", "reset", "refractory", "pending")
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +272,7 @@ class RecurrentNetwork:
 
     def zero_state(self, n_samples: int) -> State:
         """Return the state before the first step."""
-        return self._unpadded(self._padded_zeros(n_samples))
+        return unpadded(self._padded_zeros(n_samples), self.n_rec)
 
     def _padded_zeros(self, n_samples: int) -> State:
         longest, width = self.kernel_constants.longest_delay, padded(self.n_rec)
@@ -315,19 +314,19 @@ class RecurrentNetwork:
             than the CPU, or the state is that of another number of samples or of
             another network.
         """
-        unknown = set(record) - set(STATES)
-        where = "RecurrentNetwork.run.record"
-        require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
+        if record:
+            unknown = sorted(set(record) - set(STATES))
+            where = "RecurrentNetwork.run.record"
+            require(not unknown, where, f"must be names from {STATES}", unknown)
         require(threads >= 1, "threads", "must be >= 1", threads)
         x, events = self._events(host_array(x, "input x"))
         n_steps, n_samples = x.shape[:2]
-        kept = tuple(record)
-        n_bytes = self.record_bytes(n_steps, n_samples, kept) if keep_distance else 0
-        per_sample = n_bytes // n_samples
-        where = "record of a run"
-        require_fits(n_bytes, where, per_sample, n_samples, "samples")
+        if keep_distance:
+            n_bytes = self.record_bytes(n_steps, n_samples, record)
+            where, per_sample = "record of a run", n_bytes // n_samples
+            require_fits(n_bytes, where, per_sample, n_samples, "samples")
         going = self._state_to_go_on(state, n_samples)
-        out = self._trajectory(n_steps, n_samples, record, keep_distance)
+        out = self._trajectory(n_steps, n_samples, bool(record), keep_distance)
         cell, weights = self.kernel_cell, self.kernel_weights()
         kernel = forward if self.spiking else forward_rate
 
@@ -337,8 +336,7 @@ class RecurrentNetwork:
 
         run_groups(work, n_samples, threads)
         y = out.y.transpose(1, 0, 2)
-        final = self._unpadded(going)
-        return Record(y, events, out, self.n_rec, final, frozenset(record))
+        return Record(y, events, out, self.n_rec, going, frozenset(record))
 
     def run_checkpointed(
         self, x: np.ndarray, chunk_steps: int, *, threads: int = 1
@@ -393,46 +391,38 @@ class RecurrentNetwork:
         """
         rows = 1.1 if self.spiking else 2.0
         rows += 3.0 if record else 0.0
-        per_step = rows * padded(self.n_rec) * np.dtype(self.dtype).itemsize
+        per_step = rows * padded(self.n_rec) * self.params.rows.itemsize
         return int(n_samples * n_steps * per_step)
 
     def _trajectory(
-        self,
-        n_steps: int,
-        n_samples: int,
-        record: Collection[str],
-        keep_distance: bool,
+        self, n_steps: int, n_samples: int, keep_states: bool, keep_distance: bool
     ) -> Trajectory:
         """Return room for what a run leaves behind."""
-        width, n_kept = padded(self.n_rec), n_steps if record else 0
-        n_distance = n_steps if keep_distance or not self.spiking else 0
-        n_spiking = n_steps if self.spiking else 0
-        longest_list = n_steps * self.n_rec + LANES if self.spiking else 0
+        width, dtype, spiking = padded(self.n_rec), self.dtype, self.spiking
+        none = np.empty((n_samples, 0, width), dtype)
+        keep_distance |= not spiking
 
-        def rows(length: int) -> np.ndarray:
-            return buffers.empty((n_samples, length, width), self.dtype)
+        def rows(needed: bool) -> np.ndarray:
+            shape = (n_samples, n_steps, width)
+            return buffers.empty(shape, dtype) if needed else none
 
+        longest_list = n_steps * self.n_rec + LANES if spiking else 0
         return Trajectory(
-            distance=rows(n_distance),
-            first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
+            distance=rows(keep_distance),
+            first=np.empty((n_samples, n_steps + 1 if spiking else 0), np.int64),
             spike=buffers.empty((n_samples * longest_list,), np.int32),
-            output=rows(n_steps - n_spiking),
-            y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
-            v=rows(n_kept),
-            a=rows(n_kept),
-            i=rows(n_kept),
+            output=rows(not spiking),
+            y=np.empty((n_samples, n_steps, self.n_out), dtype),
+            v=rows(keep_states),
+            a=rows(keep_states),
+            i=rows(keep_states),
         )
-
-    def _unpadded(self, state: State) -> State:
-        """Return the state in views of the true numbers of neurons."""
-        views = {k: getattr(state, k)[..., : self.n_rec] for k in PER_NEURON}
-        return state._replace(**views)
 
     def _state_to_go_on(self, state: State | None, n_samples: int) -> State:
         going = self._padded_zeros(n_samples)
         if state is None:
             return going
-        mine = self._unpadded(going)
+        mine = unpadded(going, self.n_rec)
         for name, own, theirs in zip(State._fields, mine, state, strict=True):
             where, rule = f"run.state.{name}", f"must have shape {own.shape}"
             require(own.shape == theirs.shape, where, rule, theirs.shape)
@@ -443,36 +433,33 @@ class RecurrentNetwork:
         return going
 
     def _check_input(self, x: np.ndarray) -> None:
-        where = "input x"
-        rule = f"must have shape (T, B, n_in = {self.n_in})"
-        good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
-        if not good:
+        if x.ndim != 3 or x.shape[2] != self.n_in or x.size == 0:
+            rule = f"must have shape (T, B, n_in = {self.n_in})"
             order = transposed(x.shape, (None, None, self.n_in), "x")
             hint = f"Axes are time, batch, unit. {order}".rstrip()
-            require(False, where, rule, f"shape {x.shape}", hint)
+            require(False, "input x", rule, f"shape {x.shape}", hint)
 
     def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
         """Return the checked input as the kernels read it, and room for its events."""
         self._check_input(x)
-        if x.dtype not in (np.uint8, np.bool_):
+        if x.dtype == bool:
+            x = x.view(np.uint8)
+        if x.dtype == np.uint8:
+            x = kernel_array(x)
+            graded = bool(np.maximum.reduce(x, axis=None) > 1)
+        else:
             with np.errstate(over="ignore"):
-                x = x.astype(self.dtype)
+                x = kernel_array(x.astype(self.dtype))
             finite = bool(np.isfinite(x).all())
             rule = f"must be finite in {self.dtype}"
             require(finite, "input x", rule, "NaN or infinity")
-        if x.dtype == bool:
-            x = x.view(np.uint8)
-        x = kernel_array(x)
-        if x.dtype == np.uint8:
-            graded = bool(x.max() > 1)
-        else:
             graded = bool(((x != 0) & (x != 1)).any())
         n_steps, n_samples, n_in = x.shape
-        room = (n_samples * (n_steps * n_in + LANES),)
+        room = n_samples * (n_steps * n_in + LANES)
         events = InputEvents(
             start=np.empty((n_samples, n_steps + 1), np.int64),
-            unit=buffers.empty(room, np.int32),
-            value=buffers.empty(room if graded else (0,), self.dtype),
+            unit=buffers.empty((room,), np.int32),
+            value=buffers.empty((room if graded else 0,), self.dtype),
             n_in=n_in,
         )
         return x, events

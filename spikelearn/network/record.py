@@ -14,7 +14,16 @@ from spikelearn.kernels.spiking import InputEvents, State, Trajectory
 if TYPE_CHECKING:
     from spikelearn.network.model import RecurrentNetwork
 
-__all__ = ["AnyRecord", "CheckpointedRecord", "Record"]
+__all__ = ["AnyRecord", "CheckpointedRecord", "Record", "unpadded"]
+
+
+PER_NEURON = ("v", "a", "i", "reset", "refractory", "pending")
+
+
+def unpadded(state: State, n_rec: int) -> State:
+    """Return a state of the kernels in views of the true number of neurons."""
+    views = {name: getattr(state, name)[..., :n_rec] for name in PER_NEURON}
+    return state._replace(**views)
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,13 @@ class Record:
     events: InputEvents
     trajectory: Trajectory
     n_rec: int
-    final: State
+    padded_final: State
     recorded: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def final(self) -> State:
+        """State after the last step."""
+        return unpadded(self.padded_final, self.n_rec)
 
     @property
     def n_in(self) -> int:

@@ -64,16 +64,20 @@ def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
     longest, width = network.kernel_constants.longest_delay, padded(network.n_rec)
     n_back = 0 if kind in (LOCAL, FULL, DIAGONAL) else longest
     n_hidden = 2 if kind == SMOOTHED else 0
-    sizes = np.cumsum([3, longest, n_back])
-    rows = aligned_zeros((sizes[-1] + n_hidden, n_samples, width), network.dtype)
-    single, later, back, hidden = np.split(rows, sizes)
-    gv, ga, cross = single
+    n_rows = 3 + longest + n_back + n_hidden
+    rows = aligned_zeros((n_rows, n_samples, width), network.dtype)
 
-    def by_sample(part: np.ndarray) -> np.ndarray:
-        return part.reshape(n_samples, len(part), width)
+    def several(first: int, n: int) -> np.ndarray:
+        return rows[first : first + n].reshape(n_samples, n, width)
 
-    parts = [by_sample(part) for part in (later, back, hidden)]
-    return Carry(gv, ga, parts[0], parts[1], cross, parts[2])
+    return Carry(
+        gv=rows[0],
+        ga=rows[1],
+        later=several(3, longest),
+        back=several(3 + longest, n_back),
+        cross=rows[2],
+        hidden=several(3 + longest + n_back, n_hidden),
+    )
 
 
 def columns_of(
@@ -160,43 +164,42 @@ def kernel_signal(
         If an array has the wrong shape, or the record is that of another network.
     """
     n_steps, n_samples = record.n_steps, record.n_samples
-    mine = (network.n_in, network.n_rec, network.spiking, network.dtype)
-    sizes = (record.n_in, record.n_rec)
-    theirs = (*sizes, record.spiking, str(record.y.dtype))
-    rule = f"must be that of this network (n_in, n_rec, spiking, dtype = {mine})"
-    require(mine == theirs, "record", rule, theirs)
     n_rec, n_out = network.n_rec, network.n_out
+    mine = (network.n_in, n_rec, network.spiking, network.dtype)
+    theirs = (record.n_in, record.n_rec, record.spiking, record.y.dtype.name)
+    if mine != theirs:
+        rule = f"must be that of this network (n_in, n_rec, spiking, dtype = {mine})"
+        require(False, "record", rule, theirs)
+    _check_shape("error", signal.error, (n_steps, n_samples, n_out))
+    _check_shape("broadcast", signal.broadcast, (n_steps, n_samples, n_out))
+    _check_shape("feedback", signal.feedback, (n_rec, n_out))
+    _check_shape("neuron", signal.neuron, (n_samples, n_rec))
+    _check_shape("direct", signal.direct, (n_steps, n_samples, n_rec))
     neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
-    expected = {
-        "error": (signal.error, (n_steps, n_samples, n_out)),
-        "broadcast": (broadcast, (n_steps, n_samples, n_out)),
-        "feedback": (signal.feedback, (n_rec, n_out)),
-        "neuron": (neuron, (n_samples, n_rec)),
-        "direct": (direct, (n_steps, n_samples, n_rec)),
-    }
-    for name, (array, shape) in expected.items():
-        where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
-        if array is not None:
-            hint = transposed(array.shape, shape, name)
-            require(array.shape == shape, where, rule, array.shape, hint)
 
     def by_sample(sequence: np.ndarray) -> np.ndarray:
         by_sample = np.asarray(sequence.transpose(1, 0, 2), network.dtype)
         return kernel_array(by_sample)
 
-    error = by_sample(signal.error)
-    spread = error
+    error = spread = by_sample(signal.error)
+    ebar = lbar = np.empty_like(error)
     if broadcast is not None and broadcast is not signal.error:
-        spread = by_sample(broadcast)
-    ebar = np.empty_like(error)
+        spread, lbar = by_sample(broadcast), np.empty_like(error)
     none = np.empty((n_samples, 0, padded(n_rec)), network.dtype)
     return Signal(
         error=error,
         ebar=ebar,
         broadcast=spread,
-        lbar=ebar if spread is error else np.empty_like(error),
+        lbar=lbar,
         feedback=padded_rows(network, signal.feedback.T),
         neuron=none[0] if neuron is None else padded_rows(network, neuron),
         direct=none if direct is None else padded_rows(network, by_sample(direct)),
         first_step=0,
     )
+
+
+def _check_shape(name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    if array is not None and array.shape != shape:
+        where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
+        hint = transposed(array.shape, shape, name)
+        require(False, where, rule, array.shape, hint)
