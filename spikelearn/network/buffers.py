@@ -46,6 +46,8 @@ class _Block:
 
     def __del__(self) -> None:
         global _kept
+        if _lock is None:  # the interpreter ends
+            return
         with _lock:
             if _kept + self.size <= KEPT_BYTES:
                 _kept += self.size
