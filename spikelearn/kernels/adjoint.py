@@ -23,12 +23,13 @@ from spikelearn.kernels.paths import (
 )
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING, add_row, arrival
-from spikelearn.kernels.surrogate import pseudo_derivative
+from spikelearn.kernels.surrogate import TRIANGULAR, pseudo_derivative
 from spikelearn.kernels.vector import BLOCK, bare, load, prefetch, select, store, width
 
 # Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
 CACHE_BYTES = 1 << 19  # of the second-level cache of a core, for gradients
+FLUSH_EVERY = 16  # steps
 AHEAD = 4  # steps by which a record is asked for before it is needed
 
 
@@ -188,81 +189,148 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
 def _credit_sample(
     cell, weights, events, trajectory, signal, paths, part, b, carry, out, credits
 ):
-    n_steps, span = trajectory.y.shape[1], weights.longest_delay
+    # What most trainings are gets loops of its own, without the questions in between.
+    plain = (
+        cell.activation == SPIKING
+        and cell.surrogate == TRIANGULAR
+        and not cell.reset_to_zero
+        and not cell.has_synaptic_current
+        and signal.neuron.shape[0] == 0
+        and signal.direct.shape[1] == 0
+        and paths.kind == LOCAL
+        and credits.shape[1] == 0
+    )
+    for t in range(trajectory.y.shape[1] - 1, -1, -1):
+        if plain:
+            _step_back(
+                cell,
+                weights,
+                events,
+                trajectory,
+                signal,
+                paths,
+                part,
+                b,
+                t,
+                True,
+                carry,
+                out,
+                credits,
+            )
+        else:
+            _step_back(
+                cell,
+                weights,
+                events,
+                trajectory,
+                signal,
+                paths,
+                part,
+                b,
+                t,
+                False,
+                carry,
+                out,
+                credits,
+            )
+
+
+@inlined
+def _step_back(
+    cell,
+    weights,
+    events,
+    trajectory,
+    signal,
+    paths,
+    part,
+    b,
+    t,
+    plain,
+    carry,
+    out,
+    credits,
+):
+    """Do one step of the sweep; a constant `plain` takes questions out of the loop."""
     low, high, lanes = part.low, part.high, width(cell.alpha_m)
-    spiking = cell.activation == SPIKING
-    keeps_reset = paths.through_reset and spiking
-    has_neuron, has_direct = signal.neuron.shape[0] > 0, signal.direct.shape[1] > 0
+    now, span = signal.first_step + t, weights.longest_delay
+    slot, after = now % span, (now + 1) % span
+    spiking = plain or cell.activation == SPIKING
+    to_zero = not plain and cell.reset_to_zero
+    keeps_reset = not plain and paths.through_reset and spiking
+    has_current = not plain and cell.has_synaptic_current
+    has_neuron = not plain and signal.neuron.shape[0] > 0
+    has_direct = not plain and signal.direct.shape[1] > 0
+    keeps_credit = not plain and credits.shape[1] > 0
+    outside = not plain and cell.outside
+    kind = LOCAL if plain else paths.kind
+    surrogate = TRIANGULAR if plain else cell.surrogate
+    flush = now % FLUSH_EVERY == 0
     back = carry.later if carry.back.shape[1] == 0 else carry.back
-    slot = (signal.first_step + n_steps - 1) % span
-    after = (slot + 1) % span
-    for t in range(n_steps - 1, -1, -1):
-        now = signal.first_step + t
-        credit_sent(
-            weights, events.n_in, trajectory, carry.later, b, t, slot, part, out
-        )
-        if paths.kind != LOCAL:
-            _bring_back(paths, weights, back, b, slot, part, carry.cross)
-        for j in range(low, high, lanes):
-            direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
-            total = direct
-            if has_neuron:
-                total += load(signal.neuron, (b, j))
-            if has_direct:
-                total += load(signal.direct, (b, now, j))
-            if paths.kind != LOCAL:
-                total += load(carry.cross, (b, j))
-            d = load(trajectory.distance, (b, t, j))
-            prefetch(trajectory.distance, (b, t - AHEAD, j))
-            if spiking:
-                height, inverse = load(cell.height, j), load(cell.inverse_width, j)
-                psi = pseudo_derivative(cell.surrogate, d, height, inverse)
+    credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
+    if kind != LOCAL:
+        _bring_back(paths, weights, back, b, slot, part, carry.cross)
+    for j in range(low, high, lanes):
+        direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
+        total = direct
+        if has_neuron:
+            total += load(signal.neuron, (b, j))
+        if has_direct:
+            total += load(signal.direct, (b, now, j))
+        if kind != LOCAL:
+            total += load(carry.cross, (b, j))
+        d = load(trajectory.distance, (b, t, j))
+        prefetch(trajectory.distance, (b, t - AHEAD, j))
+        if spiking:
+            height, inverse = load(cell.height, j), load(cell.inverse_width, j)
+            psi = pseudo_derivative(surrogate, d, height, inverse)
+        else:
+            psi = slope(cell.activation, d)
+        gv, alpha_m = load(carry.gv, (b, j)), load(cell.alpha_m, j)
+        zeta = load(cell.zeta, j)
+        if keeps_reset:
+            if to_zero:
+                lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
+                total -= select(psi != 0, lost, 0)
             else:
-                psi = slope(cell.activation, d)
-            gv, zeta = load(carry.gv, (b, j)), load(cell.zeta, j)
-            alpha_m = load(cell.alpha_m, j)
-            if keeps_reset:
-                if cell.reset_to_zero:
-                    lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
-                    total -= select(psi != 0, lost, 0)
-                else:
-                    total -= load(cell.v_th, j) * gv
-            if cell.reset_to_zero:
-                gv = select(d > 0, 0, gv)
-            bias = load(out.bias, j)
-            if cell.outside:
-                gv = total + alpha_m * gv
-                gi = zeta * psi * gv
-                bias += gi
-            else:
+                total -= load(cell.v_th, j) * gv
+        if to_zero:
+            gv = select(d > 0, 0, gv)
+        if outside:
+            gv = total + alpha_m * gv
+            gi = zeta * psi * gv
+            bias = gi
+        else:
+            p = psi * total
+            if cell.has_adaptation:
                 ga = load(carry.ga, (b, j))
                 p = psi * (total + ga)
-                gv = p + alpha_m * gv
-                if cell.has_adaptation:
-                    ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
-                    store(carry.ga, (b, j), flushed(ga))
-                gi = zeta * gv
-                bias += gv
-            if cell.has_synaptic_current:
-                gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
-            gi = flushed(gi)
-            store(out.bias, j, bias)
-            store(carry.gv, (b, j), flushed(gv))
-            store(carry.later, (b, slot, j), gi)
-            if credits.shape[1] > 0:
-                store(credits, (b, t, j), gi)
-            if paths.kind > DIAGONAL:
-                if paths.kind == ONE_HOP_ONLINE:
-                    gain = weights.out_gain
-                    direct = _direct(signal, signal.broadcast, gain, b, now, j)
-                if paths.kind == SMOOTHED:
-                    g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
-                    store(back, (b, slot, j), g)
-                elif paths.kind != FULL:
-                    store(back, (b, slot, j), zeta * psi * direct)
-        credit_inputs(weights, events, b, t, carry.later, slot, part, out)
-        after = slot
-        slot = span - 1 if slot == 0 else slot - 1
+                ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
+                if flush:
+                    ga = flushed(ga)
+                store(carry.ga, (b, j), ga)
+            gv = p + alpha_m * gv
+            gi = zeta * gv
+            bias = gv
+        if has_current:
+            gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
+        if flush:
+            gv, gi = flushed(gv), flushed(gi)
+        store(carry.gv, (b, j), gv)
+        store(carry.later, (b, slot, j), gi)
+        store(out.bias, j, load(out.bias, j) + bias)
+        if keeps_credit:
+            store(credits, (b, t, j), gi)
+        if kind > DIAGONAL:
+            if kind == ONE_HOP_ONLINE:
+                gain = weights.out_gain
+                direct = _direct(signal, signal.broadcast, gain, b, now, j)
+            if kind == SMOOTHED:
+                g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
+                store(back, (b, slot, j), g)
+            elif kind != FULL:
+                store(back, (b, slot, j), zeta * psi * direct)
+    credit_inputs(weights, events, b, t, carry.later, slot, part, out)
 
 
 @inlined

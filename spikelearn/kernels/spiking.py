@@ -191,12 +191,11 @@ def forward(cell, weights, events, begin, end, state, out):
 
 @kernel
 def _forward_sample(cell, weights, events, b, state, out):
-    distance, spike, first = out.distance, out.spike, out.first
-    keeps_distance, keeps_states = distance.shape[1] > 0, out.v.shape[1] > 0
-    n_pad, lanes = cell.alpha_m.size, width(cell.alpha_m)
+    spike, first = out.spike, out.first
     n_steps, span = first.shape[1] - 1, weights.longest_delay
     dense = weights.target.size == 0
-    minus_infinity = state.v.dtype.type(-np.inf)
+    # What most networks are gets a loop of its own, without the questions in between.
+    plain = not (cell.has_refractory or cell.reset_to_zero or out.v.shape[1] > 0)
 
     slot = state.time[b] % span
     n_spikes = b * (spike.size // first.shape[0])
@@ -208,39 +207,10 @@ def _forward_sample(cell, weights, events, b, state, out):
         collect(cell, weights, events, t, spike, begin, end, b, slot, state)
 
         previous = n_spikes
-        for j in range(0, n_pad, lanes):
-            i = load(state.i, (b, j))
-            v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
-                load(cell.zeta, j) * i + load(weights.bias, j)
-            )
-            v -= load(state.reset, (b, j))
-            a = load(state.a, (b, j))
-            v_th = load(cell.v_th, j)
-            d = v - v_th
-            if cell.has_adaptation:
-                d = v - (v_th + load(cell.beta, j) * a)
-            if cell.has_refractory:
-                left = load(state.refractory, (b, j)) - 1
-                d = select(left > 0, minus_infinity, d)
-                left = select(d > 0, load(cell.n_ref, j), left)
-                store(state.refractory, (b, j), left)
-            fired = d > 0
-            if keeps_distance:
-                store(distance, (b, t, j), d)
-            if keeps_states:
-                store(out.v, (b, t, j), v)
-                store(out.a, (b, t, j), a)
-                store(out.i, (b, t, j), i)
-            # What the spikes of this step do at the next one.
-            if cell.reset_to_zero:
-                v = select(fired, 0, v)
-            else:
-                store(state.reset, (b, j), select(fired, v_th, 0))
-            store(state.v, (b, j), v)
-            if cell.has_adaptation:
-                a *= load(cell.rho, j)
-                store(state.a, (b, j), select(fired, a + 1, a))
-            n_spikes = emit(fired, j, spike, n_spikes)
+        if plain:
+            n_spikes = _update(cell, weights, b, t, n_spikes, True, state, out)
+        else:
+            n_spikes = _update(cell, weights, b, t, n_spikes, False, state, out)
         first[b, t + 1] = n_spikes
 
         if not dense:
@@ -256,6 +226,58 @@ def _forward_sample(cell, weights, events, b, state, out):
             for e in range(first[b, t], first[b, t + 1]):
                 send(weights, events.n_in, spike[e], 1, late, b, state.pending)
     state.time[b] += n_steps
+
+
+@inlined
+def _update(cell, weights, b, t, n_spikes, plain, state, out):
+    """Move all neurons by a step and list their spikes; return the end of the list.
+
+    A constant `plain` takes questions out of the loop.
+
+    Mutates
+    -------
+    state : State
+    out : Trajectory
+    """
+    has_refractory = not plain and cell.has_refractory
+    to_zero = not plain and cell.reset_to_zero
+    keeps_states = not plain and out.v.shape[1] > 0
+    keeps_distance = out.distance.shape[1] > 0
+    minus_infinity = state.v.dtype.type(-np.inf)
+    for j in range(0, cell.alpha_m.size, width(cell.alpha_m)):
+        i = load(state.i, (b, j))
+        v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
+            load(cell.zeta, j) * i + load(weights.bias, j)
+        )
+        v -= load(state.reset, (b, j))
+        v_th = load(cell.v_th, j)
+        d = v - v_th
+        if cell.has_adaptation:
+            a = load(state.a, (b, j))
+            d = v - (v_th + load(cell.beta, j) * a)
+        if has_refractory:
+            left = load(state.refractory, (b, j)) - 1
+            d = select(left > 0, minus_infinity, d)
+            left = select(d > 0, load(cell.n_ref, j), left)
+            store(state.refractory, (b, j), left)
+        fired = d > 0
+        if keeps_distance:
+            store(out.distance, (b, t, j), d)
+        if keeps_states:
+            store(out.v, (b, t, j), v)
+            store(out.a, (b, t, j), load(state.a, (b, j)))
+            store(out.i, (b, t, j), i)
+        # What the spikes of this step do at the next one.
+        if to_zero:
+            v = select(fired, 0, v)
+        else:
+            store(state.reset, (b, j), select(fired, v_th, 0))
+        store(state.v, (b, j), v)
+        if cell.has_adaptation:
+            a = load(cell.rho, j) * load(state.a, (b, j))
+            store(state.a, (b, j), select(fired, a + 1, a))
+        n_spikes = emit(fired, j, out.spike, n_spikes)
+    return n_spikes
 
 
 @inlined
