@@ -20,7 +20,10 @@ import llvmlite
 import numba
 import numpy as np
 
-__all__ = ["cache_root", "kernel_decorator"]
+__all__ = ["FASTMATH", "cache_root", "kernel_decorator"]
+
+# No nnan/ninf: NaN stays visible. No reassoc: the same bits on every path.
+FASTMATH = {"contract", "nsz", "arcp"}
 
 
 def cache_root() -> Path:

@@ -367,20 +367,6 @@ def _elementwise(name, builder, sig, args):
     return _intrinsic(builder, f"llvm.{name}.{lanes}f{bits}", args[0].type, args[0])
 
 
-@type_callable(vector.exp)
-def _type_exp(context):
-    def typer(x):
-        dtype = x.dtype if isinstance(x, Lanes) else x
-        return x if isinstance(dtype, types.Float) else None
-
-    return typer
-
-
-@lower_builtin(vector.exp, types.Any)
-def _exp(context, builder, sig, args):
-    return _elementwise("exp", builder, sig, args)
-
-
 @type_callable(vector.select)
 def _type_select(context):
     def typer(mask, yes, no):

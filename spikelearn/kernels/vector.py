@@ -30,16 +30,24 @@ import numpy as np
 __all__ = [
     "BLOCK",
     "LANES",
+    "add_outer",
     "aligned_zeros",
     "bare",
     "emit",
     "exp",
     "load",
+    "load_rows",
+    "log1p",
+    "nearest",
     "padded",
+    "power_of_two",
     "select",
     "store",
+    "store_rows",
+    "tanh",
     "total",
     "width",
+    "zero_rows",
 ]
 
 BYTES = 64
@@ -100,8 +108,28 @@ def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:
 
 
 def exp(x: Any) -> Any:
-    """Return the exponential of a vector or a number."""
+    """Return the exponential of a vector or a number (`kernels.elementary`)."""
     return np.exp(x)
+
+
+def tanh(x: Any) -> Any:
+    """Return the hyperbolic tangent of a vector or a number."""
+    return np.tanh(x)
+
+
+def log1p(x: Any) -> Any:
+    """Return log(1 + x) of a vector or a number with 0 <= x <= 1."""
+    return np.log1p(x)
+
+
+def nearest(x: np.ndarray) -> np.ndarray:
+    """Return the nearest whole numbers of a vector of floats, as floats."""
+    return np.rint(x)
+
+
+def power_of_two(n: np.ndarray) -> np.ndarray:
+    """Return 2^n for whole numbers that are neither under- nor overflow."""
+    return np.ldexp(np.ones_like(n), n.astype(np.int32))
 
 
 def total(vector: np.ndarray) -> Any:
@@ -121,3 +149,41 @@ def emit(mask: np.ndarray, first: int, array: np.ndarray, end: int) -> int:
     (lanes,) = np.nonzero(mask)
     array[end : end + lanes.size] = first + lanes
     return end + int(lanes.size)
+
+
+# Rows of a block: a tuple of vectors, all kept in registers.
+
+
+def _along(index: Any, axis: int, row: int) -> tuple:
+    return tuple(i + row if k == axis else i for k, i in enumerate(index))
+
+
+def zero_rows(array: np.ndarray, n_rows: int, size: int) -> tuple:
+    """Return rows of zeros, each of `size` vectors of an array's dtype.
+
+    Numbers of rows and vectors, and axes, are written out or constants of a module.
+    """
+    return tuple(np.zeros(size * width(array), array.dtype) for _ in range(n_rows))
+
+
+def load_rows(array: np.ndarray, index: tuple, axis: int, like: tuple) -> tuple:
+    """Return rows that begin at an index and follow each other along an axis.
+
+    `like` is other rows, as many and as long.
+    """
+    pairs = enumerate(like)
+    return tuple(load(array, _along(index, axis, r), row) for r, row in pairs)
+
+
+def store_rows(array: np.ndarray, index: tuple, axis: int, rows: tuple) -> None:
+    """Write rows so that `load_rows` finds them. Mutates `array`."""
+    for r, row in enumerate(rows):
+        store(array, _along(index, axis, r), row)
+
+
+def add_outer(
+    rows: tuple, left: np.ndarray, index: tuple, axis: int, right: np.ndarray
+) -> tuple:
+    """Return rows + outer product: row r gets left[index, r further on] times right."""
+    pairs = enumerate(rows)
+    return tuple(row + left[_along(index, axis, r)] * right for r, row in pairs)

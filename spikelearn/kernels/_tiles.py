@@ -1,0 +1,190 @@
+"""More names of `kernels.vector` in compiled code: rows of a block, powers of two.
+
+Rows are a Numba tuple of vectors, which LLVM keeps in registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.extending import type_callable
+
+from spikelearn.kernels import vector
+from spikelearn.kernels._llvm import (
+    Bare,
+    Lanes,
+    _complete,
+    _elementwise,
+    _lanes_of,
+    _llvm_type,
+    _pointer,
+    _spread,
+)
+
+# By the bits of a float: the bits of its fraction, and the bias of its exponent.
+FLOAT_PARTS = {32: (23, 127), 64: (52, 1023)}
+
+
+def _is_floats(x: Any) -> bool:
+    return isinstance(x, Lanes) and isinstance(x.dtype, types.Float)
+
+
+@type_callable(vector.nearest)
+def _type_nearest(context):
+    return lambda x: x if _is_floats(x) else None
+
+
+@lower_builtin(vector.nearest, Lanes)
+def _nearest(context, builder, sig, args):
+    return _elementwise("rint", builder, sig, args)
+
+
+@type_callable(vector.power_of_two)
+def _type_power_of_two(context):
+    return lambda n: n if _is_floats(n) else None
+
+
+@lower_builtin(vector.power_of_two, Lanes)
+def _power_of_two(context, builder, sig, args):
+    """Write n + bias into the exponent of a float.
+
+    Added to a number whose last bit counts 1, n + bias stands in the last bits of the
+    sum; a NaN ends in some number, never in an undefined one.
+    """
+    bits = sig.args[0].dtype.bitwidth
+    fraction, bias = FLOAT_PARTS[bits]
+    vectors = _llvm_type(sig.args[0])
+    whole = ir.VectorType(ir.IntType(bits), vectors.count)
+
+    def constant(kind, value):
+        return ir.Constant(kind, [value] * kind.count)
+
+    offset = constant(vectors, 1.5 * 2.0**fraction + bias)
+    last_bits = builder.bitcast(builder.fadd(args[0], offset), whole)
+    exponent = builder.shl(last_bits, constant(whole, fraction))
+    return builder.bitcast(exponent, vectors)
+
+
+# Rows of a block.
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, types.UniTuple) and isinstance(value.dtype, Lanes)
+
+
+def _fits(array: Any, index: Any, axis: Any, rows: Any) -> bool:
+    literal = isinstance(axis, types.IntegerLiteral)
+    if not (literal and _is_rows(rows) and _complete(array, index)):
+        return False
+    return array.dtype == rows.dtype.dtype
+
+
+def _places(context, builder, sig, args, axis, n_rows):
+    """Return pointers to the elements at an index and further on along an axis.
+
+    `sig` and `args` begin with array and index.
+    """
+    kind = sig.args[0]
+    array = cgutils.create_struct_proxy(kind)(context, builder, value=args[0])
+    stride = ir.Constant(ir.IntType(64), 1)
+    for extent in cgutils.unpack_tuple(builder, array.shape)[axis + 1 :]:
+        stride = builder.mul(stride, extent, flags=["nsw"])
+    places = [_pointer(context, builder, sig, args)]
+    for _ in range(1, n_rows):
+        places.append(builder.gep(places[-1], [stride]))
+    return places
+
+
+@type_callable(vector.zero_rows)
+def _type_zero_rows(context):
+    def typer(array, n_rows, size):
+        counts = (n_rows, size)
+        if not all(isinstance(count, types.IntegerLiteral) for count in counts):
+            return None
+        lanes = _lanes_of(array, size.literal_value)
+        return types.UniTuple(lanes, n_rows.literal_value) if lanes else None
+
+    return typer
+
+
+@lower_builtin(vector.zero_rows, Bare, types.IntegerLiteral, types.IntegerLiteral)
+def _zero_rows(context, builder, sig, args):
+    return ir.Constant(context.get_value_type(sig.return_type), None)
+
+
+@type_callable(vector.load_rows)
+def _type_load_rows(context):
+    def typer(array, index, axis, like):
+        return like if _fits(array, index, axis, like) else None
+
+    return typer
+
+
+@lower_builtin(vector.load_rows, Bare, types.BaseTuple, types.Integer, types.UniTuple)
+def _load_rows(context, builder, sig, args):
+    axis, rows = sig.args[2].literal_value, sig.return_type
+    pointer = _llvm_type(rows.dtype).as_pointer()
+    align = sig.args[0].dtype.bitwidth // 8
+    values = [
+        builder.load(builder.bitcast(place, pointer), align=align)
+        for place in _places(context, builder, sig, args, axis, rows.count)
+    ]
+    return context.make_tuple(builder, rows, values)
+
+
+@type_callable(vector.store_rows)
+def _type_store_rows(context):
+    def typer(array, index, axis, rows):
+        return types.none if _fits(array, index, axis, rows) else None
+
+    return typer
+
+
+@lower_builtin(vector.store_rows, Bare, types.BaseTuple, types.Integer, types.UniTuple)
+def _store_rows(context, builder, sig, args):
+    axis, rows = sig.args[2].literal_value, sig.args[3]
+    pointer = _llvm_type(rows.dtype).as_pointer()
+    align = sig.args[0].dtype.bitwidth // 8
+    places = _places(context, builder, sig, args, axis, rows.count)
+    values = cgutils.unpack_tuple(builder, args[3])
+    for place, value in zip(places, values, strict=True):
+        builder.store(value, builder.bitcast(place, pointer), align=align)
+    return context.get_dummy_value()
+
+
+@type_callable(vector.add_outer)
+def _type_add_outer(context):
+    def typer(rows, left, index, axis, right):
+        fits = _fits(left, index, axis, rows) and right == rows.dtype
+        return rows if fits else None
+
+    return typer
+
+
+@lower_builtin(
+    vector.add_outer, types.UniTuple, Bare, types.BaseTuple, types.Integer, Lanes
+)
+def _add_outer(context, builder, sig, args):
+    rows, kind = sig.args[0], _llvm_type(sig.args[4])
+    axis = sig.args[3].literal_value
+    of_left = sig.replace(args=sig.args[1:3])
+    places = _places(context, builder, of_left, args[1:3], axis, rows.count)
+    sums = []
+    before = cgutils.unpack_tuple(builder, args[0])
+    for total, place in zip(before, places, strict=True):
+        factor = _spread(builder, builder.load(place), kind)
+        sums.append(_multiply_add(builder, factor, args[4], total))
+    return context.make_tuple(builder, rows, sums)
+
+
+def _multiply_add(builder, a, b, c):
+    """Return a b + c in one instruction where the CPU has one."""
+    bits = 32 if isinstance(a.type.element, ir.FloatType) else 64
+    name = f"llvm.fmuladd.v{a.type.count}f{bits}"
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, (a, b, c))
