@@ -10,7 +10,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
+from numba.core.imputils import lower_builtin, lower_getattr
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import type_callable
 
 from spikelearn.kernels import vector
@@ -19,11 +20,16 @@ from spikelearn.kernels._llvm import (
     Lanes,
     _complete,
     _elementwise,
+    _host_has,
     _lanes_of,
     _llvm_type,
     _pointer,
     _spread,
 )
+
+# Rows and vectors of a block whose sums fill the registers: with AVX-512 24 of 32, with
+# AVX2 12 of 16, of which a vector takes two.
+TILE_ROWS, TILE_VECTORS = 6, 4 if _host_has("avx512f") else 1
 
 # By the bits of a float: the bits of its fraction, and the bias of its exponent.
 FLOAT_PARTS = {32: (23, 127), 64: (52, 1023)}
@@ -69,6 +75,19 @@ def _power_of_two(context, builder, sig, args):
     return builder.bitcast(exponent, vectors)
 
 
+@infer_getattr
+class _LanesAttributes(AttributeTemplate):
+    key = Lanes
+
+    def resolve_size(self, lanes):
+        return types.intp
+
+
+@lower_getattr(Lanes, "size")
+def _get_size(context, builder, kind, value):
+    return ir.Constant(ir.IntType(64), kind.size)
+
+
 # Rows of a block.
 
 
@@ -102,16 +121,16 @@ def _places(context, builder, sig, args, axis, n_rows):
 @type_callable(vector.zero_rows)
 def _type_zero_rows(context):
     def typer(array, n_rows, size):
-        counts = (n_rows, size)
-        if not all(isinstance(count, types.IntegerLiteral) for count in counts):
-            return None
-        lanes = _lanes_of(array, size.literal_value)
-        return types.UniTuple(lanes, n_rows.literal_value) if lanes else None
+        if isinstance(size, types.IntegerLiteral):
+            size = _lanes_of(array, size.literal_value)
+        if isinstance(size, Lanes) and isinstance(n_rows, types.IntegerLiteral):
+            return types.UniTuple(size, n_rows.literal_value)
+        return None
 
     return typer
 
 
-@lower_builtin(vector.zero_rows, Bare, types.IntegerLiteral, types.IntegerLiteral)
+@lower_builtin(vector.zero_rows, Bare, types.Integer, types.Any)
 def _zero_rows(context, builder, sig, args):
     return ir.Constant(context.get_value_type(sig.return_type), None)
 

@@ -22,19 +22,17 @@ RELU, TANH, SOFTPLUS = SPIKING + 1, SPIKING + 2, SPIKING + 3
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "softplus": SOFTPLUS}
 
 
-@kernel
-def activate(code, u, r):
-    """Evaluate f(u) for all units. Mutates `r`."""
-    zero = u.dtype.type(0)
+@inlined
+def activate(code, u):
+    """Return f(u) of units: numbers, or vectors of them."""
+    positive = select(u < 0, 0, u)  # NaN stays
     if code == RELU:
-        for j in range(u.size):
-            r[j] = max(u[j], zero)
+        r = positive
     elif code == TANH:
-        for j in range(u.size):
-            r[j] = math.tanh(u[j])
+        r = tanh(u)
     else:
-        for j in range(u.size):
-            r[j] = max(u[j], zero) + math.log1p(math.exp(-abs(u[j])))
+        r = positive + log1p(exp(-1 * abs(u)))
+    return r
 
 
 @inlined
@@ -68,61 +66,35 @@ def forward_rate(cell, weights, events, begin, end, state, out):
         outside:  u[t] = i[t] + bias,  h[t] = alpha_m h[t-1] + zeta f(u[t]),  r = h
         y[t] = kappa y[t-1] + out_gain w_out r[t] + b_out
 
-    `out.distance` is the argument of f, `out.v` is h.
+    `out.distance` is the argument of f, `out.v` is h. The samples step together: where
+    all delays are the same, w_rec r of all of them is one matrix product.
 
     Mutates
     -------
     state : State
     out : Trajectory
     """
-    for b in range(begin, end):
-        _forward_sample(
-            bare(cell), bare(weights), bare(events), b, bare(state), bare(out)
-        )
-
-
-@kernel
-def _forward_sample(cell, weights, events, b, state, out):
-    n, n_pad = weights.w_out.shape[0], cell.alpha_m.size
-    n_steps = out.distance.shape[1]
-    span = weights.longest_delay
-    h, current, pending = state.v, state.i, state.pending
-    u = np.zeros(n_pad, h.dtype)
-    r = np.zeros(n_pad, h.dtype)
+    n_pad, n_steps = cell.alpha_m.size, out.y.shape[1]
+    panels = Panels(aligned_empty(weights.w.size, weights.w), weights.w.shape[0])
+    rows = weights.w.reshape(1, -1, n_pad)
+    pack(bare(rows), 0, 0, 0, n_pad, bare(panels))
+    drive_all(bare(weights), bare(panels), bare(events), begin, end, out)
+    arriving = aligned_empty((end - begin) * n_pad, weights.w).reshape(-1, 1, n_pad)
+    readout = np.zeros((weights.b_out.size, n_pad), weights.w.dtype)
+    readout[:, : weights.w_out.shape[0]] = weights.w_out.T
+    parts = bare(cell), bare(weights), bare(panels), bare(readout)
     for t in range(n_steps):
-        slot = (state.time[b] + t) % span
-        row = b * n_steps + t
-        collect(cell, weights.w, events, row, out.spike, 0, 0, b, slot, state)
-        if cell.outside:
-            for j in range(n_pad):
-                u[j] = current[b, j] + weights.bias[j]
-            activate(cell.activation, u, r)
-            for j in range(n_pad):
-                h[b, j] = cell.alpha_m[j] * h[b, j] + cell.zeta[j] * r[j]
-                r[j] = h[b, j]
-        else:
-            for j in range(n_pad):
-                h[b, j] = cell.alpha_m[j] * h[b, j] + (
-                    cell.zeta[j] * current[b, j] + weights.bias[j]
-                )
-                u[j] = h[b, j]
-            activate(cell.activation, u, r)
-        for j in range(n_pad):
-            out.distance[b, t, j] = u[j]
-            out.output[b, t, j] = r[j]
-        if out.v.shape[1] > 0:
-            for j in range(n_pad):
-                out.v[b, t, j] = h[b, j]
-                out.a[b, t, j] = 0
-                out.i[b, t, j] = current[b, j]
-        for j in range(n):
-            if r[j] != 0:
-                send(weights, events.n_in, j, r[j], slot, b, pending)
-        for k in range(weights.b_out.size):
-            total = weights.w_out.dtype.type(0)
-            for j in range(n):
-                total += weights.w_out[j, k] * r[j]
-            y = weights.kappa * state.y[b, k]
-            state.y[b, k] = y + weights.out_gain * total + weights.b_out[k]
-            out.y[b, t, k] = state.y[b, k]
-    state.time[b] += n_steps
+        _step(*parts, begin, end, t, bare(arriving), bare(state), bare(out))
+    if weights.delay.shape[0] == 0:
+        for t in range(max(n_steps - weights.longest_delay, 0), n_steps):
+            _send_all(*parts[1:3], begin, end, t, bare(arriving), bare(state), bare(out))
+    for b in range(begin, end):
+        state.time[b] += n_steps
+
+
+@inlined
+def _step(cell, weights, panels, readout, begin, end, t, arriving, state, out):
+    """Run one step of all samples. Mutates `arriving`, `state`, `out`."""
+    n, span, n_in = weights.w_out.shape[0], weights.longest_delay, ...
+
+

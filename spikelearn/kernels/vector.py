@@ -158,12 +158,13 @@ def _along(index: Any, axis: int, row: int) -> tuple:
     return tuple(i + row if k == axis else i for k, i in enumerate(index))
 
 
-def zero_rows(array: np.ndarray, n_rows: int, size: int) -> tuple:
-    """Return rows of zeros, each of `size` vectors of an array's dtype.
+def zero_rows(array: np.ndarray, n_rows: int, size: Any) -> tuple:
+    """Return rows of zeros of an array's dtype, as long as `load` takes them.
 
     Numbers of rows and vectors, and axes, are written out or constants of a module.
     """
-    return tuple(np.zeros(size * width(array), array.dtype) for _ in range(n_rows))
+    n = size.size if isinstance(size, np.ndarray) else size * width(array)
+    return tuple(np.zeros(n, array.dtype) for _ in range(n_rows))
 
 
 def load_rows(array: np.ndarray, index: tuple, axis: int, like: tuple) -> tuple:
