@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spikelearn.kernels import inlined
+from spikelearn.kernels import inlined, kernel
 from spikelearn.kernels._tiles import TILE_ROWS, TILE_VECTORS
 from spikelearn.kernels.vector import (
     BYTES,
     add_outer,
-    bare,
     load,
     load_rows,
     store,
@@ -45,7 +44,7 @@ def aligned_empty(size, like):
     return raw[skip : skip + size]
 
 
-@inlined
+@kernel
 def pack(matrix, sample, first, low, high, panels):
     """Copy rows first ... first + n_rows of a matrix (B, R, n). Mutates `panels`."""
     lanes, values = width(matrix), panels.values
@@ -66,7 +65,7 @@ def _whole_blocks(low, high, lanes):
     return high - (high - low) % (TILE_VECTORS * lanes)
 
 
-@inlined
+@kernel
 def multiply(left, begin, at, n_terms, panels, first, n_rows, low, high, out):
     """Set out[r, 0, j] = sum_k left[begin + r, at, k] panels[first + k, j].
 
@@ -109,7 +108,7 @@ def _block(rows, left, begin, at, n_terms, panels, first, r, j, out):
     store_rows(out, (r, 0, j), 0, rows)
 
 
-@inlined
+@kernel
 def add_transposed(left, sample, first, n_terms, n_rows, panels, low, high, out, offset):
     """Add to out[offset + m, j] the sum_k left[sample, first + k, m] panels[k, j].
 

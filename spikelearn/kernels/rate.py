@@ -9,15 +9,29 @@ The activation is chosen by an integer code, and so is its derivative:
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.spiking import SPIKING, collect, send
-from spikelearn.kernels.vector import bare, exp, select
+from spikelearn.kernels.matmul import Panels, aligned_empty, multiply, pack
+from spikelearn.kernels.spiking import SPIKING, add_rows, send
+from spikelearn.kernels.vector import (
+    BLOCK,
+    bare,
+    exp,
+    load,
+    log1p,
+    select,
+    store,
+    tanh,
+    total,
+    width,
+    zero_rows,
+)
 
 RELU, TANH, SOFTPLUS = SPIKING + 1, SPIKING + 2, SPIKING + 3
+
+DENSE = 0.25
+"""Share of inputs that are not 0 from which on they are multiplied, not listed."""
 
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "softplus": SOFTPLUS}
 
@@ -67,34 +81,169 @@ def forward_rate(cell, weights, events, begin, end, state, out):
         y[t] = kappa y[t-1] + out_gain w_out r[t] + b_out
 
     `out.distance` is the argument of f, `out.v` is h. The samples step together: where
-    all delays are the same, w_rec r of all of them is one matrix product.
+    all delays are the same, w_rec r is one matrix product for all of them.
 
     Mutates
     -------
     state : State
     out : Trajectory
     """
-    n_pad, n_steps = cell.alpha_m.size, out.y.shape[1]
-    panels = Panels(aligned_empty(weights.w.size, weights.w), weights.w.shape[0])
-    rows = weights.w.reshape(1, -1, n_pad)
-    pack(bare(rows), 0, 0, 0, n_pad, bare(panels))
-    drive_all(bare(weights), bare(panels), bare(events), begin, end, out)
-    arriving = aligned_empty((end - begin) * n_pad, weights.w).reshape(-1, 1, n_pad)
-    readout = np.zeros((weights.b_out.size, n_pad), weights.w.dtype)
-    readout[:, : weights.w_out.shape[0]] = weights.w_out.T
-    parts = bare(cell), bare(weights), bare(panels), bare(readout)
-    for t in range(n_steps):
-        _step(*parts, begin, end, t, bare(arriving), bare(state), bare(out))
-    if weights.delay.shape[0] == 0:
-        for t in range(max(n_steps - weights.longest_delay, 0), n_steps):
-            _send_all(*parts[1:3], begin, end, t, bare(arriving), bare(state), bare(out))
+    n_pad, n_steps, w = cell.alpha_m.size, out.y.shape[1], weights.w
+    panels = Panels(aligned_empty(w.size, w), w.shape[0])
+    pack(bare(w.reshape(1, -1, n_pad)), 0, 0, 0, n_pad, bare(panels))
+    for b in range(begin, end):
+        _drive(weights, bare(panels), events, b, out.output[b])
+    w_out = np.zeros((weights.b_out.size, n_pad), w.dtype)
+    w_out[:, : weights.w_out.shape[0]] = weights.w_out.T
+    arriving = aligned_empty((end - begin) * n_pad, w).reshape(-1, 1, n_pad)
+    _run(
+        bare(cell),
+        bare(weights),
+        bare(panels),
+        bare(w_out),
+        begin,
+        end,
+        bare(arriving),
+        bare(state),
+        bare(out),
+    )
     for b in range(begin, end):
         state.time[b] += n_steps
 
 
+@kernel
+def _drive(weights, panels, events, b, drive):
+    """Set drive[t] = w_in x[t] of one sample, (T, n_pad). Mutates `drive`."""
+    n_steps, n_pad = drive.shape
+    if is_dense(events, b, n_steps):
+        x = np.zeros((n_steps, 1, events.n_in), drive.dtype)
+        write_inputs(events, b * n_steps, n_steps, x)
+        rows = drive.reshape(n_steps, 1, n_pad)
+        n_in = events.n_in
+        multiply(bare(x), 0, 0, n_in, panels, 0, n_steps, 0, n_pad, bare(rows))
+    else:
+        _drive_by_events(bare(weights.w), bare(events), b, bare(drive))
+
+
 @inlined
-def _step(cell, weights, panels, readout, begin, end, t, arriving, state, out):
-    """Run one step of all samples. Mutates `arriving`, `state`, `out`."""
-    n, span, n_in = weights.w_out.shape[0], weights.longest_delay, ...
+def is_dense(events, b, n_steps):
+    """Return whether a sample has so many inputs that a product is faster."""
+    n_events = events.start[(b + 1) * n_steps] - events.start[b * n_steps]
+    return n_events > DENSE * n_steps * events.n_in
 
 
+@inlined
+def write_inputs(events, first, n_rows, x):
+    """Write rows `first` on of the inputs to x (n_rows, 1, n_in). Mutates `x`."""
+    for row in range(n_rows):
+        for e in range(events.start[first + row], events.start[first + row + 1]):
+            graded = events.value.size > 0
+            x[row, 0, events.unit[e]] = events.value[e] if graded else 1
+
+
+@inlined
+def _drive_by_events(w, events, b, drive):
+    n_steps, n_pad = drive.shape
+    whole = n_pad - n_pad % (BLOCK * width(w))
+    (wide,), (narrow,) = zero_rows(w, 1, BLOCK), zero_rows(w, 1, 1)
+    for t in range(n_steps):
+        row = b * n_steps + t
+        for j in range(0, whole, BLOCK * width(w)):
+            store(drive, (t, j), _add_events(wide, w, events, row, j))
+        for j in range(whole, n_pad, width(w)):
+            store(drive, (t, j), _add_events(narrow, w, events, row, j))
+
+
+@inlined
+def _add_events(i, w, events, row, j):
+    first, last = events.start[row], events.start[row + 1]
+    if events.value.size == 0:
+        i = add_rows(i, w, 0, events.unit, first, last, j)
+    else:
+        for e in range(first, last):
+            i += events.value[e] * load(w, (events.unit[e], j), i)
+    return i
+
+
+@kernel
+def _run(cell, weights, panels, w_out, begin, end, arriving, state, out):
+    """Run all steps, with w_in x[t] in out.output[t]. Mutates the last three."""
+    n, n_pad, span = weights.w_out.shape[0], cell.alpha_m.size, weights.longest_delay
+    n_steps, same_delay = out.y.shape[1], weights.delay.shape[0] == 0
+    n_in, rows = panels.n_rows - n, end - begin
+    for t in range(n_steps):
+        if same_delay and t >= span:
+            sent, r = t - span, out.output
+            multiply(r, begin, sent, n, panels, n_in, rows, 0, n_pad, arriving)
+        for b in range(begin, end):
+            slot = (state.time[b] + t) % span
+            if not same_delay or t < span:
+                _take(state.pending, b, slot, arriving, b - begin)
+            _step(cell, weights, b, t, arriving, b - begin, state, out)
+            _read_out(weights, w_out, b, t, state.y, out)
+            if not same_delay:
+                for j in range(n):
+                    r_j = out.output[b, t, j]
+                    send(weights, n_in, j, r_j, slot, b, state.pending)
+    if same_delay:
+        for t in range(max(n_steps - span, 0), n_steps):
+            r = out.output
+            multiply(r, begin, t, n, panels, n_in, rows, 0, n_pad, arriving)
+            for b in range(begin, end):
+                slot = (state.time[b] + t) % span
+                for j in range(0, n_pad, width(arriving)):
+                    late = load(arriving, (b - begin, 0, j))
+                    store(state.pending, (b, slot, j), late)
+
+
+@inlined
+def _take(pending, b, slot, arriving, row):
+    """Move what arrives at a step. Mutates `pending`, `arriving`."""
+    for j in range(0, pending.shape[2], width(pending)):
+        store(arriving, (row, 0, j), load(pending, (b, slot, j)))
+        store(pending, (b, slot, j), 0)
+
+
+@inlined
+def _step(cell, weights, b, t, arriving, row, state, out):
+    """Update the units of one sample. Mutates `state`, `out`."""
+    for j in range(0, cell.alpha_m.size, width(cell.alpha_m)):
+        i = load(arriving, (row, 0, j))
+        if cell.has_synaptic_current:
+            i += load(cell.alpha_s, j) * load(state.i, (b, j))
+        i += load(out.output, (b, t, j))
+        alpha_m, zeta = load(cell.alpha_m, j), load(cell.zeta, j)
+        h, bias = load(state.v, (b, j)), load(weights.bias, j)
+        if cell.outside:
+            u = i + bias
+            h = alpha_m * h + zeta * activate(cell.activation, u)
+            r = h
+        else:
+            h = alpha_m * h + (zeta * i + bias)
+            u = h
+            r = activate(cell.activation, u)
+        store(state.i, (b, j), i)
+        store(state.v, (b, j), h)
+        store(out.output, (b, t, j), r)
+        if out.distance.shape[1] > 0:
+            store(out.distance, (b, t, j), u)
+        if out.v.shape[1] > 0:
+            store(out.v, (b, t, j), h)
+            store(out.a, (b, t, j), 0)
+            store(out.i, (b, t, j), i)
+
+
+@inlined
+def _read_out(weights, w_out, b, t, y, out):
+    """Update the leaky readout of one sample. Mutates `y`, `out.y`."""
+    n_pad, lanes, r = w_out.shape[1], width(w_out), out.output
+    whole = n_pad - n_pad % (BLOCK * lanes)
+    for k in range(w_out.shape[0]):
+        (wide,), (narrow,) = zero_rows(w_out, 1, BLOCK), zero_rows(w_out, 1, 1)
+        for j in range(0, whole, BLOCK * lanes):
+            wide += load(w_out, (k, j), BLOCK) * load(r, (b, t, j), BLOCK)
+        for j in range(whole, n_pad, lanes):
+            narrow += load(w_out, (k, j)) * load(r, (b, t, j))
+        new = weights.out_gain * (total(wide) + total(narrow)) + weights.b_out[k]
+        y[b, k] = new + weights.kappa * y[b, k]
+        out.y[b, t, k] = y[b, k]
