@@ -16,6 +16,7 @@ from numba.extending import type_callable
 
 from spikelearn.kernels import vector
 from spikelearn.kernels._llvm import (
+    I64,
     Bare,
     Lanes,
     _complete,
@@ -75,6 +76,28 @@ def _power_of_two(context, builder, sig, args):
     return builder.bitcast(exponent, vectors)
 
 
+@type_callable(vector.power_series)
+def _type_power_series(context):
+    def typer(x, coefficients):
+        numbers = isinstance(coefficients, types.UniTuple)
+        fits = numbers and isinstance(coefficients.dtype, types.Float)
+        return x if _is_floats(x) and fits else None
+
+    return typer
+
+
+@lower_builtin(vector.power_series, Lanes, types.UniTuple)
+def _power_series(context, builder, sig, args):
+    lanes, kind = sig.args[0], sig.args[1].dtype
+    *others, total = (
+        context.cast(builder, number, kind, lanes)
+        for number in cgutils.unpack_tuple(builder, args[1])
+    )
+    for number in reversed(others):
+        total = _multiply_add(builder, args[0], total, number)
+    return total
+
+
 @infer_getattr
 class _LanesAttributes(AttributeTemplate):
     key = Lanes
@@ -85,7 +108,7 @@ class _LanesAttributes(AttributeTemplate):
 
 @lower_getattr(Lanes, "size")
 def _get_size(context, builder, kind, value):
-    return ir.Constant(ir.IntType(64), kind.size)
+    return ir.Constant(I64, kind.size)
 
 
 # Rows of a block.
@@ -102,16 +125,21 @@ def _fits(array: Any, index: Any, axis: Any, rows: Any) -> bool:
     return array.dtype == rows.dtype.dtype
 
 
+def _stride(context, builder, kind, value, axis):
+    """Return how many numbers lie between neighbours along an axis."""
+    array = cgutils.create_struct_proxy(kind)(context, builder, value=value)
+    stride = ir.Constant(I64, 1)
+    for extent in cgutils.unpack_tuple(builder, array.shape)[axis + 1 :]:
+        stride = builder.mul(stride, extent, flags=["nsw"])
+    return stride
+
+
 def _places(context, builder, sig, args, axis, n_rows):
     """Return pointers to the elements at an index and further on along an axis.
 
     `sig` and `args` begin with array and index.
     """
-    kind = sig.args[0]
-    array = cgutils.create_struct_proxy(kind)(context, builder, value=args[0])
-    stride = ir.Constant(ir.IntType(64), 1)
-    for extent in cgutils.unpack_tuple(builder, array.shape)[axis + 1 :]:
-        stride = builder.mul(stride, extent, flags=["nsw"])
+    stride = _stride(context, builder, sig.args[0], args[0], axis)
     places = [_pointer(context, builder, sig, args)]
     for _ in range(1, n_rows):
         places.append(builder.gep(places[-1], [stride]))
@@ -175,29 +203,54 @@ def _store_rows(context, builder, sig, args):
     return context.get_dummy_value()
 
 
-@type_callable(vector.add_outer)
-def _type_add_outer(context):
-    def typer(rows, left, index, axis, right):
-        fits = _fits(left, index, axis, rows) and right == rows.dtype
-        return rows if fits else None
+@type_callable(vector.add_products)
+def _type_add_products(context):
+    def typer(rows, left, index, axis, along, n_terms, right, start):
+        literal = isinstance(along, types.IntegerLiteral)
+        fits = literal and _fits(left, index, axis, rows) and right.ndim == 1
+        return rows if fits and right.dtype == left.dtype else None
 
     return typer
 
 
 @lower_builtin(
-    vector.add_outer, types.UniTuple, Bare, types.BaseTuple, types.Integer, Lanes
+    vector.add_products,
+    types.UniTuple,
+    Bare,
+    types.BaseTuple,
+    types.Integer,
+    types.Integer,
+    types.Integer,
+    Bare,
+    types.Integer,
 )
-def _add_outer(context, builder, sig, args):
-    rows, kind = sig.args[0], _llvm_type(sig.args[4])
-    axis = sig.args[3].literal_value
-    of_left = sig.replace(args=sig.args[1:3])
-    places = _places(context, builder, of_left, args[1:3], axis, rows.count)
-    sums = []
-    before = cgutils.unpack_tuple(builder, args[0])
-    for total, place in zip(before, places, strict=True):
-        factor = _spread(builder, builder.load(place), kind)
-        sums.append(_multiply_add(builder, factor, args[4], total))
-    return context.make_tuple(builder, rows, sums)
+def _add_products(context, builder, sig, args):
+    rows, of_left = sig.args[0], sig.replace(args=sig.args[1:3])
+    axis, along = (kind.literal_value for kind in sig.args[3:5])
+    n_terms, start = (
+        context.cast(builder, args[k], sig.args[k], types.intp) for k in (5, 7)
+    )
+    lanes = _llvm_type(rows.dtype)
+    proxy = cgutils.create_struct_proxy(sig.args[6])
+    right = proxy(context, builder, value=args[6]).data
+    left = _places(context, builder, of_left, args[1:3], axis, rows.count)
+    stride = _stride(context, builder, sig.args[1], args[1], along)
+    sums = [
+        cgutils.alloca_once_value(builder, row)
+        for row in cgutils.unpack_tuple(builder, args[0])
+    ]
+    with cgutils.for_range(builder, n_terms) as loop:
+        offset = builder.mul(loop.index, ir.Constant(I64, lanes.count), flags=["nsw"])
+        place = builder.gep(right, [builder.add(start, offset, flags=["nsw"])])
+        place = builder.bitcast(place, lanes.as_pointer())
+        term = builder.load(place, align=rows.dtype.dtype.bitwidth // 8)
+        offset = builder.mul(loop.index, stride, flags=["nsw"])
+        for place, total in zip(left, sums, strict=True):
+            factor = builder.load(builder.gep(place, [offset]))
+            factor = _spread(builder, factor, lanes)
+            new = _multiply_add(builder, factor, term, builder.load(total))
+            builder.store(new, total)
+    return context.make_tuple(builder, rows, [builder.load(total) for total in sums])
 
 
 def _multiply_add(builder, a, b, c):

@@ -16,14 +16,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 from numba import types
 from numba.extending import overload
 
 from spikelearn.kernels import vector
 from spikelearn.kernels._jit import FASTMATH
 from spikelearn.kernels._llvm import Lanes
-from spikelearn.kernels.vector import nearest, power_of_two, select
+from spikelearn.kernels.vector import nearest, power_of_two, power_series, select
 
 OPTIONS = {"fastmath": FASTMATH, "forceinline": True}
 LOG2_E = 1 / math.log(2)
@@ -48,28 +47,18 @@ PRECISIONS = {
 }
 
 
-def power_series(*coefficients: float) -> Any:
-    """Return a compiled function: the sum of coefficients times powers of a vector."""
-    first, *others = coefficients
-    if len(others) == 1:
-        last = others[0]
-        return numba.njit(lambda x: first + x * last, **OPTIONS)
-    rest = power_series(*others)
-    return numba.njit(lambda x: first + x * rest(x), **OPTIONS)
-
-
 def _make(precision: Precision) -> dict[str, Any]:
     """Return the functions of one type of floats."""
     log2_high, log2_low, n_exp, n_atanh, least, most = precision
-    over_r = power_series(*(1 / math.factorial(k + 1) for k in range(n_exp)))
-    over_s = power_series(*(2 / (2 * k + 1) for k in range(n_atanh)))
+    over_r = tuple(1 / math.factorial(k + 1) for k in range(n_exp))
+    over_s = tuple(2 / (2 * k + 1) for k in range(n_atanh))
 
     def exp(x):
         inside = select(x > most, most, select(x < least, least, x))
         n = nearest(inside * LOG2_E)
         r = (inside - n * log2_high) - n * log2_low
         half = nearest(n * 0.5)  # 2^n may be out of reach where exp(x) is not
-        return (1 + r * over_r(r)) * power_of_two(half) * power_of_two(n - half)
+        return (1 + r * power_series(r, over_r)) * power_of_two(half) * power_of_two(n - half)
 
     def tanh(x):
         y = -2 * abs(x)
@@ -77,13 +66,13 @@ def _make(precision: Precision) -> dict[str, Any]:
         n = nearest(y * LOG2_E)
         r = (y - n * log2_high) - n * log2_low
         scale = power_of_two(n)
-        e = scale * (r * over_r(r)) + (scale - 1)
+        e = scale * (r * power_series(r, over_r)) + (scale - 1)
         size = -1 * e / (2 + e)
         return select(x < 0, -1 * size, size)
 
     def log1p(x):
         s = x / (2 + x)
-        return s * over_s(s * s)
+        return s * power_series(s * s, over_s)
 
     return {"exp": exp, "tanh": tanh, "log1p": log1p}
 

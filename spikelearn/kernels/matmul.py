@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from spikelearn.kernels import inlined, kernel
 from spikelearn.kernels._tiles import TILE_ROWS, TILE_VECTORS
 from spikelearn.kernels.vector import (
-    BYTES,
-    add_outer,
+    add_products,
+    bare,
     load,
     load_rows,
     store,
@@ -36,26 +34,19 @@ class Panels(NamedTuple):
     n_rows: int
 
 
-@inlined
-def aligned_empty(size, like):
-    """Return a flat array of the dtype of another one that starts at a whole vector."""
-    raw = np.empty(size + BYTES, like.dtype)
-    skip = (-raw.ctypes.data % BYTES) // like.itemsize
-    return raw[skip : skip + size]
-
-
 @kernel
-def pack(matrix, sample, first, low, high, panels):
-    """Copy rows first ... first + n_rows of a matrix (B, R, n). Mutates `panels`."""
+def pack(matrix, first, low, high, panels):
+    """Copy the rows of a matrix (R, n) from `first` on. Mutates `panels`."""
+    matrix, panels = bare(matrix), bare(panels)
     lanes, values = width(matrix), panels.values
     whole = _whole_blocks(low, high, lanes)
     for j in range(low, whole, TILE_VECTORS * lanes):
         for k in range(panels.n_rows):
-            row = load(matrix, (sample, first + k, j), TILE_VECTORS)
+            row = load(matrix, (first + k, j), TILE_VECTORS)
             store(values, j * panels.n_rows + k * (TILE_VECTORS * lanes), row)
     for j in range(whole, high, lanes):
         for k in range(panels.n_rows):
-            row = load(matrix, (sample, first + k, j))
+            row = load(matrix, (first + k, j))
             store(values, j * panels.n_rows + k * lanes, row)
 
 
@@ -66,46 +57,41 @@ def _whole_blocks(low, high, lanes):
 
 
 @kernel
-def multiply(left, begin, at, n_terms, panels, first, n_rows, low, high, out):
+def multiply(left, begin, at, n_terms, panels, first, n_rows, out):
     """Set out[r, 0, j] = sum_k left[begin + r, at, k] panels[first + k, j].
 
     Mutates
     -------
-    out : (n_rows, 1, n) array
-        In columns low to high.
+    out : (>= n_rows, 1, n) array
     """
-    lanes = width(out)
-    whole = _whole_blocks(low, high, lanes)
+    n, lanes = out.shape[2], width(out)
+    whole = _whole_blocks(0, n, lanes)
     (wide,), (narrow,) = zero_rows(out, 1, TILE_VECTORS), zero_rows(out, 1, 1)
-    for j in range(low, whole, TILE_VECTORS * lanes):
-        _columns(wide, left, begin, at, n_terms, panels, first, n_rows, j, out)
-    for j in range(whole, high, lanes):
-        _columns(narrow, left, begin, at, n_terms, panels, first, n_rows, j, out)
+    for j in range(0, whole, TILE_VECTORS * lanes):
+        start = j * panels.n_rows + first * wide.size
+        _set(wide, left, begin, at, n_terms, panels.values, start, n_rows, j, out)
+    for j in range(whole, n, lanes):
+        start = j * panels.n_rows + first * lanes
+        _set(narrow, left, begin, at, n_terms, panels.values, start, n_rows, j, out)
 
 
 @inlined
-def _columns(size, left, begin, at, n_terms, panels, first, n_rows, j, out):
-    blocks = n_rows - n_rows % TILE_ROWS
-    for r in range(0, blocks, TILE_ROWS):
+def _set(size, left, begin, at, n_terms, right, start, n_rows, j, out):
+    r = 0
+    while r + TILE_ROWS <= n_rows:
         rows = zero_rows(out, TILE_ROWS, size)
-        _block(rows, left, begin, at, n_terms, panels, first, r, j, out)
-    pairs = n_rows - n_rows % 2
-    for r in range(blocks, pairs, 2):
-        rows = zero_rows(out, 2, size)
-        _block(rows, left, begin, at, n_terms, panels, first, r, j, out)
-    if pairs < n_rows:
-        rows = zero_rows(out, 1, size)
-        _block(rows, left, begin, at, n_terms, panels, first, pairs, j, out)
-
-
-@inlined
-def _block(rows, left, begin, at, n_terms, panels, first, r, j, out):
-    columns = rows[0].size
-    start = j * panels.n_rows + first * columns
-    for k in range(n_terms):
-        right = load(panels.values, start + k * columns, rows[0])
-        rows = add_outer(rows, left, (begin + r, at, k), 0, right)
-    store_rows(out, (r, 0, j), 0, rows)
+        rows = add_products(rows, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        store_rows(out, (r, 0, j), 0, rows)
+        r += TILE_ROWS
+    while r + 2 <= n_rows:
+        two = zero_rows(out, 2, size)
+        two = add_products(two, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        store_rows(out, (r, 0, j), 0, two)
+        r += 2
+    if r < n_rows:
+        one = zero_rows(out, 1, size)
+        one = add_products(one, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        store_rows(out, (r, 0, j), 0, one)
 
 
 @kernel
@@ -121,32 +107,24 @@ def add_transposed(left, sample, first, n_terms, n_rows, panels, low, high, out,
     whole = _whole_blocks(low, high, lanes)
     (wide,), (narrow,) = zero_rows(out, 1, TILE_VECTORS), zero_rows(out, 1, 1)
     for j in range(low, whole, TILE_VECTORS * lanes):
-        _add_columns(
-            wide, left, sample, first, n_terms, n_rows, panels, j, out, offset
-        )
+        _add(wide, left, sample, first, n_terms, n_rows, panels, j, out, offset)
     for j in range(whole, high, lanes):
-        _add_columns(
-            narrow, left, sample, first, n_terms, n_rows, panels, j, out, offset
-        )
+        _add(narrow, left, sample, first, n_terms, n_rows, panels, j, out, offset)
 
 
 @inlined
-def _add_columns(size, left, sample, first, n_terms, n_rows, panels, j, out, offset):
-    blocks = n_rows - n_rows % TILE_ROWS
-    for m in range(0, blocks, TILE_ROWS):
-        like = zero_rows(out, TILE_ROWS, size)
-        _add_block(like, left, sample, first, n_terms, panels, m, j, out, offset)
-    for m in range(blocks, n_rows):
-        like = zero_rows(out, 1, size)
-        _add_block(like, left, sample, first, n_terms, panels, m, j, out, offset)
-
-
-@inlined
-def _add_block(like, left, sample, first, n_terms, panels, m, j, out, offset):
-    columns = like[0].size
-    start = j * panels.n_rows
-    rows = load_rows(out, (offset + m, j), 0, like)
-    for k in range(n_terms):
-        right = load(panels.values, start + k * columns, rows[0])
-        rows = add_outer(rows, left, (sample, first + k, m), 2, right)
-    store_rows(out, (offset + m, j), 0, rows)
+def _add(size, left, sample, first, n_terms, n_rows, panels, j, out, offset):
+    right, start = panels.values, j * panels.n_rows
+    m = 0
+    while m + TILE_ROWS <= n_rows:
+        rows = load_rows(out, (offset + m, j), 0, zero_rows(out, TILE_ROWS, size))
+        at = (sample, first, m)
+        rows = add_products(rows, left, at, 2, 1, n_terms, right, start)
+        store_rows(out, (offset + m, j), 0, rows)
+        m += TILE_ROWS
+    while m < n_rows:
+        one = load_rows(out, (offset + m, j), 0, zero_rows(out, 1, size))
+        at = (sample, first, m)
+        one = add_products(one, left, at, 2, 1, n_terms, right, start)
+        store_rows(out, (offset + m, j), 0, one)
+        m += 1

@@ -9,13 +9,25 @@ The activation is chosen by an integer code, and so is its derivative:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.matmul import Panels, aligned_empty, multiply, pack
-from spikelearn.kernels.spiking import SPIKING, add_rows, send
+from spikelearn.kernels.matmul import Panels, multiply, pack
+from spikelearn.kernels.spiking import (
+    SPIKING,
+    Cell,
+    InputEvents,
+    State,
+    Trajectory,
+    Weights,
+    add_rows,
+    send,
+)
 from spikelearn.kernels.vector import (
     BLOCK,
+    aligned_zeros,
     bare,
     exp,
     load,
@@ -71,8 +83,15 @@ def slopes(code, u, out):
         out[j] = slope(code, u[j])
 
 
-@kernel
-def forward_rate(cell, weights, events, begin, end, state, out):
+def forward_rate(
+    cell: Cell,
+    weights: Weights,
+    events: InputEvents,
+    begin: int,
+    end: int,
+    state: State,
+    out: Trajectory,
+) -> None:
     """Run samples `begin` to `end` for all time steps.
 
         i[t] = alpha_s i[t-1] + w_in x[t] + w_rec r[t-delay]
@@ -81,61 +100,66 @@ def forward_rate(cell, weights, events, begin, end, state, out):
         y[t] = kappa y[t-1] + out_gain w_out r[t] + b_out
 
     `out.distance` is the argument of f, `out.v` is h. The samples step together: where
-    all delays are the same, w_rec r is one matrix product for all of them.
+    all delays are the same, w_rec r is one matrix product for all of them. Dense inputs
+    are a product over all steps of a sample.
 
     Mutates
     -------
     state : State
     out : Trajectory
     """
-    n_pad, n_steps, w = cell.alpha_m.size, out.y.shape[1], weights.w
-    panels = Panels(aligned_empty(w.size, w), w.shape[0])
-    pack(bare(w.reshape(1, -1, n_pad)), 0, 0, 0, n_pad, bare(panels))
-    for b in range(begin, end):
-        _drive(weights, bare(panels), events, b, out.output[b])
-    w_out = np.zeros((weights.b_out.size, n_pad), w.dtype)
+    n_steps, (n_rows, n_pad) = out.y.shape[1], weights.w.shape
+    dtype = weights.w.dtype
+    panels = Panels(aligned_zeros((n_rows * n_pad,), dtype), n_rows)
+    pack(weights.w, 0, 0, n_pad, panels)
+    inputs = dense_inputs(events, begin, end, n_steps, n_steps, dtype)
+    drive(weights, panels, events, begin, end, inputs, out.output)
+    w_out = aligned_zeros((weights.b_out.size, n_pad), dtype)
     w_out[:, : weights.w_out.shape[0]] = weights.w_out.T
-    arriving = aligned_empty((end - begin) * n_pad, w).reshape(-1, 1, n_pad)
-    _run(
-        bare(cell),
-        bare(weights),
-        bare(panels),
-        bare(w_out),
-        begin,
-        end,
-        bare(arriving),
-        bare(state),
-        bare(out),
-    )
-    for b in range(begin, end):
-        state.time[b] += n_steps
+    arriving = aligned_zeros((end - begin, 1, n_pad), dtype)
+    run(cell, weights, panels, w_out, begin, end, arriving, state, out)
+    state.time[begin:end] += n_steps
+
+
+def dense_inputs(
+    events: InputEvents, begin: int, end: int, n_steps: int, n_rows: int, dtype: Any
+) -> np.ndarray:
+    """Return room for the inputs of `n_rows` steps, (n_rows, 1, n_in).
+
+    It has no rows where no sample has so many inputs that products are faster.
+    """
+    counts = np.diff(events.start[begin * n_steps : end * n_steps + 1 : n_steps])
+    dense = counts.max() > DENSE * n_steps * events.n_in
+    return np.zeros((n_rows if dense else 0, 1, events.n_in), dtype)
 
 
 @kernel
-def _drive(weights, panels, events, b, drive):
-    """Set drive[t] = w_in x[t] of one sample, (T, n_pad). Mutates `drive`."""
-    n_steps, n_pad = drive.shape
-    if is_dense(events, b, n_steps):
-        x = np.zeros((n_steps, 1, events.n_in), drive.dtype)
-        write_inputs(events, b * n_steps, n_steps, x)
-        rows = drive.reshape(n_steps, 1, n_pad)
-        n_in = events.n_in
-        multiply(bare(x), 0, 0, n_in, panels, 0, n_steps, 0, n_pad, bare(rows))
-    else:
-        _drive_by_events(bare(weights.w), bare(events), b, bare(drive))
+def drive(weights, panels, events, begin, end, inputs, out):
+    """Set out[b, t] = w_in x[b, t] for all steps of samples `begin` to `end`.
 
-
-@inlined
-def is_dense(events, b, n_steps):
-    """Return whether a sample has so many inputs that a product is faster."""
-    n_events = events.start[(b + 1) * n_steps] - events.start[b * n_steps]
-    return n_events > DENSE * n_steps * events.n_in
+    Mutates
+    -------
+    inputs : (T, 1, n_in) array, to compute with; or (0, 1, n_in): inputs are few
+    out : (B, T, n_pad) array
+    """
+    w, panels, events, inputs = bare(weights.w), bare(panels), bare(events), bare(inputs)
+    n_steps, none = out.shape[1], begin - begin  # none: an int64, as others pass
+    for b in range(begin, end):
+        if inputs.shape[0] > 0:
+            write_inputs(events, b * n_steps, n_steps, inputs)
+            rows = bare(out[b].reshape(n_steps, 1, out.shape[2]))
+            n_in = events.n_in
+            multiply(inputs, none, none, n_in, panels, none, n_steps, rows)
+        else:
+            _drive_by_events(w, events, b, bare(out[b]))
 
 
 @inlined
 def write_inputs(events, first, n_rows, x):
     """Write rows `first` on of the inputs to x (n_rows, 1, n_in). Mutates `x`."""
     for row in range(n_rows):
+        for k in range(events.n_in):
+            x[row, 0, k] = 0
         for e in range(events.start[first + row], events.start[first + row + 1]):
             graded = events.value.size > 0
             x[row, 0, events.unit[e]] = events.value[e] if graded else 1
@@ -166,15 +190,17 @@ def _add_events(i, w, events, row, j):
 
 
 @kernel
-def _run(cell, weights, panels, w_out, begin, end, arriving, state, out):
+def run(cell, weights, panels, w_out, begin, end, arriving, state, out):
     """Run all steps, with w_in x[t] in out.output[t]. Mutates the last three."""
+    cell, weights, panels, w_out = bare(cell), bare(weights), bare(panels), bare(w_out)
+    arriving, state, out = bare(arriving), bare(state), bare(out)
     n, n_pad, span = weights.w_out.shape[0], cell.alpha_m.size, weights.longest_delay
     n_steps, same_delay = out.y.shape[1], weights.delay.shape[0] == 0
     n_in, rows = panels.n_rows - n, end - begin
     for t in range(n_steps):
         if same_delay and t >= span:
             sent, r = t - span, out.output
-            multiply(r, begin, sent, n, panels, n_in, rows, 0, n_pad, arriving)
+            multiply(r, begin, sent, n, panels, n_in, rows, arriving)
         for b in range(begin, end):
             slot = (state.time[b] + t) % span
             if not same_delay or t < span:
@@ -188,7 +214,7 @@ def _run(cell, weights, panels, w_out, begin, end, arriving, state, out):
     if same_delay:
         for t in range(max(n_steps - span, 0), n_steps):
             r = out.output
-            multiply(r, begin, t, n, panels, n_in, rows, 0, n_pad, arriving)
+            multiply(r, begin, t, n, panels, n_in, rows, arriving)
             for b in range(begin, end):
                 slot = (state.time[b] + t) % span
                 for j in range(0, n_pad, width(arriving)):

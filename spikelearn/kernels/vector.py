@@ -30,7 +30,7 @@ import numpy as np
 __all__ = [
     "BLOCK",
     "LANES",
-    "add_outer",
+    "add_products",
     "aligned_zeros",
     "bare",
     "emit",
@@ -41,6 +41,7 @@ __all__ = [
     "nearest",
     "padded",
     "power_of_two",
+    "power_series",
     "select",
     "store",
     "store_rows",
@@ -151,6 +152,15 @@ def emit(mask: np.ndarray, first: int, array: np.ndarray, end: int) -> int:
     return end + int(lanes.size)
 
 
+def power_series(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
+    """Return c_0 + x (c_1 + x (c_2 + ...)); the tuple is a constant of a module."""
+    *others, last = (x.dtype.type(number) for number in coefficients)
+    total = np.full_like(x, last)
+    for number in reversed(others):
+        total = number + x * total
+    return total
+
+
 # Rows of a block: a tuple of vectors, all kept in registers.
 
 
@@ -182,9 +192,24 @@ def store_rows(array: np.ndarray, index: tuple, axis: int, rows: tuple) -> None:
         store(array, _along(index, axis, r), row)
 
 
-def add_outer(
-    rows: tuple, left: np.ndarray, index: tuple, axis: int, right: np.ndarray
+def add_products(
+    rows: tuple,
+    left: np.ndarray,
+    index: tuple,
+    axis: int,
+    along: int,
+    n_terms: int,
+    right: np.ndarray,
+    start: int,
 ) -> tuple:
-    """Return rows + outer product: row r gets left[index, r further on] times right."""
-    pairs = enumerate(rows)
-    return tuple(row + left[_along(index, axis, r)] * right for r, row in pairs)
+    """Return rows + sum_k left_k right_k for k < n_terms, in this order.
+
+    left_k is k further than `index` in axis `along`, and for row r also r further in
+    `axis`; right_k is vector k, of the length of the rows, of a flat array from `start`.
+    """
+    for k in range(n_terms):
+        at = _along(index, along, k)
+        vector = load(right, start + k * rows[0].size, rows[0])
+        pairs = enumerate(rows)
+        rows = tuple(row + left[_along(at, axis, r)] * vector for r, row in pairs)
+    return rows
