@@ -21,7 +21,7 @@ from spikelearn.kernels.spiking import (
     list_events,
     pad_cell,
 )
-from spikelearn.kernels.threads import run_groups
+from spikelearn.kernels.threads import N_GROUPS, run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
@@ -305,7 +305,8 @@ class RecurrentNetwork:
         def work(group: int, start: int, stop: int) -> None:
             kernel(cell, weights, events, start, stop, going, out)
 
-        run_groups(work, n_samples, threads)
+        # Rates of many samples are one product, and no sum over samples is taken here.
+        run_groups(work, n_samples, threads, N_GROUPS if self.spiking else threads)
         y = out.y.transpose(1, 0, 2)
         final = self._unpadded(going)
         return Record(y, events, out, self.n_rec, final, frozenset(record))
