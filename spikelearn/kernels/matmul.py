@@ -27,7 +27,7 @@ class Panels(NamedTuple):
     """A matrix cut into panels of columns, each in one piece: row k after row k - 1.
 
     A panel is as wide as a register block; what is left are panels of one vector. The
-    panel that begins at column j begins at number j n_rows.
+    panel that begins at column j begins at number j n_rows of `values`.
     """
 
     values: Any  # (n_rows * n_columns,)
@@ -95,26 +95,27 @@ def _set(size, left, begin, at, n_terms, right, start, n_rows, j, out):
 
 
 @kernel
-def add_transposed(left, sample, first, n_terms, n_rows, panels, low, high, out, offset):
-    """Add to out[offset + m, j] the sum_k left[sample, first + k, m] panels[k, j].
+def add_transposed(left, sample, first, n_rows, panels, skip, part, out, offset):
+    """Add to out[offset + m, j] the sum_k left[sample, first + k, m] panels[skip + k, j].
 
     Mutates
     -------
     out : (R, n) array
-        n_rows rows, in columns low to high.
+        n_rows rows, in columns part.low to part.high.
     """
-    lanes = width(out)
+    lanes, low, high = width(out), part.low, part.high
     whole = _whole_blocks(low, high, lanes)
     (wide,), (narrow,) = zero_rows(out, 1, TILE_VECTORS), zero_rows(out, 1, 1)
     for j in range(low, whole, TILE_VECTORS * lanes):
-        _add(wide, left, sample, first, n_terms, n_rows, panels, j, out, offset)
+        _add(wide, left, sample, first, n_rows, panels, skip, j, out, offset)
     for j in range(whole, high, lanes):
-        _add(narrow, left, sample, first, n_terms, n_rows, panels, j, out, offset)
+        _add(narrow, left, sample, first, n_rows, panels, skip, j, out, offset)
 
 
 @inlined
-def _add(size, left, sample, first, n_terms, n_rows, panels, j, out, offset):
-    right, start = panels.values, j * panels.n_rows
+def _add(size, left, sample, first, n_rows, panels, skip, j, out, offset):
+    right, n_terms = panels.values, panels.n_rows - skip
+    start = j * panels.n_rows + skip * size.size
     m = 0
     while m + TILE_ROWS <= n_rows:
         rows = load_rows(out, (offset + m, j), 0, zero_rows(out, TILE_ROWS, size))

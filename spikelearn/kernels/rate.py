@@ -124,13 +124,13 @@ def forward_rate(
 def dense_inputs(
     events: InputEvents, begin: int, end: int, n_steps: int, n_rows: int, dtype: Any
 ) -> np.ndarray:
-    """Return room for the inputs of `n_rows` steps, (n_rows, 1, n_in).
+    """Return room for the inputs of `n_rows` steps, (n_rows, n_in).
 
     It has no rows where no sample has so many inputs that products are faster.
     """
     counts = np.diff(events.start[begin * n_steps : end * n_steps + 1 : n_steps])
     dense = counts.max() > DENSE * n_steps * events.n_in
-    return np.zeros((n_rows if dense else 0, 1, events.n_in), dtype)
+    return np.zeros((n_rows if dense else 0, events.n_in), dtype)
 
 
 @kernel
@@ -139,30 +139,31 @@ def drive(weights, panels, events, begin, end, inputs, out):
 
     Mutates
     -------
-    inputs : (T, 1, n_in) array, to compute with; or (0, 1, n_in): inputs are few
+    inputs : (T, n_in) array, to compute with; or (0, n_in): inputs are few
     out : (B, T, n_pad) array
     """
-    w, panels, events, inputs = bare(weights.w), bare(panels), bare(events), bare(inputs)
+    w, panels, events, x = bare(weights.w), bare(panels), bare(events), bare(inputs)
     n_steps, none = out.shape[1], begin - begin  # none: an int64, as others pass
+    rows_of_x = bare(inputs.reshape(inputs.shape[0], 1, events.n_in))
     for b in range(begin, end):
-        if inputs.shape[0] > 0:
-            write_inputs(events, b * n_steps, n_steps, inputs)
+        if x.shape[0] > 0:
+            write_inputs(events, b * n_steps, n_steps, x)
             rows = bare(out[b].reshape(n_steps, 1, out.shape[2]))
             n_in = events.n_in
-            multiply(inputs, none, none, n_in, panels, none, n_steps, rows)
+            multiply(rows_of_x, none, none, n_in, panels, none, n_steps, rows)
         else:
             _drive_by_events(w, events, b, bare(out[b]))
 
 
 @inlined
 def write_inputs(events, first, n_rows, x):
-    """Write rows `first` on of the inputs to x (n_rows, 1, n_in). Mutates `x`."""
+    """Write rows `first` on of the inputs to x (n_rows, n_in). Mutates `x`."""
     for row in range(n_rows):
         for k in range(events.n_in):
-            x[row, 0, k] = 0
+            x[row, k] = 0
         for e in range(events.start[first + row], events.start[first + row + 1]):
             graded = events.value.size > 0
-            x[row, 0, events.unit[e]] = events.value[e] if graded else 1
+            x[row, events.unit[e]] = events.value[e] if graded else 1
 
 
 @inlined

@@ -33,6 +33,7 @@ from spikelearn.kernels.paths import (
     SMOOTHED,
     Paths,
 )
+from spikelearn.kernels.rate_credit import credit_rate, multiplies
 from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
@@ -139,6 +140,8 @@ class PathRule:
         credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
         carry = no_carry(network, n_samples, paths.kind)
         shared = signals.broadcast is signals.error
+        multiplied = multiplies(network.kernel_cell, weights, paths)
+        sweep = credit_rate if multiplied else credit
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             span = (start, stop)
@@ -146,7 +149,7 @@ class PathRule:
             if not shared:
                 filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
             credit_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
-            credit(
+            sweep(
                 network.kernel_cell,
                 weights,
                 record.events,
