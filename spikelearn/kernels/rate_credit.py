@@ -83,6 +83,51 @@ def credit_rate(
         sweep(*given, some, room, carry, out, credits)
 
 
+def credit_rate_readout(
+    weights: Weights,
+    trajectory: Trajectory,
+    ebar: np.ndarray,
+    first_step: int,
+    begin: int,
+    end: int,
+    out: Accumulators,
+) -> None:
+    """Accumulate the gradient of the readout of rate units, any delays.
+
+    Equations, arguments and what is mutated are those of `adjoint.credit_readout`.
+    """
+    n_steps, (n, n_out) = trajectory.y.shape[1], out.w_out.shape
+    n_pad, dtype = weights.w.shape[1], weights.w.dtype
+    outputs = trajectory.output.reshape(-1, n_pad)
+    panels = aligned_zeros((min(N_STEPS, n_steps) * n_pad,), dtype)
+    sums = aligned_zeros((n_out, n_pad), dtype)
+    part = Part(begin, end, 0, n_pad)
+    add_outputs(outputs, ebar, first_step, n_steps, part, panels, sums)
+    out.w_out[...] += weights.out_gain * sums[:, :n].T
+    steps = slice(first_step, first_step + n_steps)
+    out.b_out[...] += ebar[begin:end, steps].sum((0, 1))
+
+
+@kernel
+def add_outputs(outputs, ebar, first_step, n_steps, part, room, sums):
+    """Add sum_t ebar[b, t] r[b, t]^T to sums (n_out, n_pad) for the samples of a part.
+
+    Mutates
+    -------
+    room : (steps * n_pad,) array, to compute with
+    sums : (n_out, n_pad) array
+    """
+    outputs, ebar, room, sums = bare(outputs), bare(ebar), bare(room), bare(sums)
+    (n_out, n_pad), none = sums.shape, n_steps - n_steps
+    for b in range(part.begin, part.end):
+        for start in range(0, n_steps, room.size // n_pad):
+            count = min(room.size // n_pad, n_steps - start)
+            panels = Panels(room, count)
+            pack(outputs, b * n_steps + start, part.low, part.high, panels)
+            first = first_step + start
+            add_transposed(ebar, b, first, n_out, panels, none, part, sums, none)
+
+
 class Room(NamedTuple):
     """What a sweep computes with."""
 

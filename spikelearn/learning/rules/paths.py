@@ -33,7 +33,11 @@ from spikelearn.kernels.paths import (
     SMOOTHED,
     Paths,
 )
-from spikelearn.kernels.rate_credit import credit_rate, multiplies
+from spikelearn.kernels.rate_credit import (
+    credit_rate,
+    credit_rate_readout,
+    multiplies,
+)
 from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
@@ -142,13 +146,14 @@ class PathRule:
         shared = signals.broadcast is signals.error
         multiplied = multiplies(network.kernel_cell, weights, paths)
         sweep = credit_rate if multiplied else credit
+        of_readout = credit_readout if network.spiking else credit_rate_readout
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             span = (start, stop)
             filter_back(weights.kappa, signals.error, *span, signals.ebar)
             if not shared:
                 filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
-            credit_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
+            of_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
             sweep(
                 network.kernel_cell,
                 weights,
