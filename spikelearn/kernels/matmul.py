@@ -96,7 +96,9 @@ def _set(size, left, begin, at, n_terms, right, start, n_rows, j, out):
 
 @kernel
 def add_transposed(left, sample, first, n_rows, panels, skip, part, out, offset):
-    """Add to out[offset + m, j] the sum_k left[sample, first + k, m] panels[skip + k, j].
+    """Add the product of a transposed matrix and panels to rows of `out`.
+
+        out[offset + m, j] += sum_k left[sample, first + k, m] panels[skip + k, j]
 
     Mutates
     -------

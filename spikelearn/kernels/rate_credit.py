@@ -5,7 +5,7 @@ the same. Rates are dense, so that the weight gradients of some steps are a prod
 
     dw_rec += sum_t r[t - delay] gi[t]^T,   dw_in += sum_t x[t] gi[t]^T
 
-and what comes back to all samples at a step is one, too: cross[t] = w_rec^T gi[t + delay].
+and what comes back to the samples at a step is one, cross[t] = w_rec^T gi[t + delay].
 """
 
 from __future__ import annotations
@@ -215,9 +215,7 @@ def _credit_last_outputs(weights, n_in, trajectory, signal, b, part, later, out)
 
 
 @inlined
-def _credit_step(
-    cell, weights, trajectory, signal, part, b, t, row, room, carry, out
-):
+def _credit_step(cell, weights, trajectory, signal, part, b, t, row, room, carry, out):
     """Credit the units of a sample at a step. Mutates `room`, `carry`, `out.bias`."""
     now, span = signal.first_step + t, weights.longest_delay
     slot, after = now % span, (now + 1) % span

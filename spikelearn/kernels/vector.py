@@ -205,7 +205,7 @@ def add_products(
     """Return rows + sum_k left_k right_k for k < n_terms, in this order.
 
     left_k is k further than `index` in axis `along`, and for row r also r further in
-    `axis`; right_k is vector k, of the length of the rows, of a flat array from `start`.
+    `axis`; right_k is vector k, as long as the rows, of a flat array from `start`.
     """
     for k in range(n_terms):
         at = _along(index, along, k)

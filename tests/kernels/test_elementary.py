@@ -71,7 +71,10 @@ def test_ends(dtype):
     limits = np.finfo(dtype)
     edges = [np.nan, np.inf, -np.inf, 1e30, -1e30, 0.0]
     log_most = np.log(limits.max.astype(np.longdouble))
-    edges += [float(log_most) * (1 - limits.eps), float(log_most) * (1 + 2 * limits.eps)]
+    edges += [
+        float(log_most) * (1 - limits.eps),
+        float(log_most) * (1 + 2 * limits.eps),
+    ]
     x = np.array(edges, dtype)
     with np.errstate(over="ignore"):
         expected = np.exp(x.astype(np.longdouble)).astype(dtype)
