@@ -5,10 +5,10 @@
     tanh |x|   = -e / (2 + e)   with e = exp(-2 |x|) - 1, from the series without its 1
     log(1 + x) = 2 s (1 + s^2/3 + s^4/5 + ...)   with s = x / (2 + x), 0 <= x <= 1
 
-The series end where the rest is below the rounding of the type. Relative errors are less
-than 2e-7, 4e-7 and 3e-7 in float32, 5e-16, 1e-15 and 5e-16 in float64, also where x is
-small. NaN stays NaN, and exp ends in 0 and in infinity; below the smallest normal number
-its results are correct to the spacing of floats there.
+The series end where the rest is below the rounding of the type. Relative errors are
+below 2e-7, 4e-7 and 3e-7 in float32, 5e-16, 1e-15 and 5e-16 in float64, also where x
+is small. NaN stays NaN, and exp ends in 0 and in infinity; below the smallest normal
+number its results are correct to the spacing of floats there.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from spikelearn.kernels.spiking import (
 )
 from spikelearn.kernels.vector import (
     BLOCK,
+    aligned_empty,
     aligned_zeros,
     bare,
     exp,
@@ -110,13 +111,13 @@ def forward_rate(
     """
     n_steps, (n_rows, n_pad) = out.y.shape[1], weights.w.shape
     dtype = weights.w.dtype
-    panels = Panels(aligned_zeros((n_rows * n_pad,), dtype), n_rows)
+    panels = Panels(aligned_empty((n_rows * n_pad,), dtype), n_rows)
     pack(weights.w, 0, 0, n_pad, panels)
     inputs = dense_inputs(events, begin, end, n_steps, n_steps, dtype)
     drive(weights, panels, events, begin, end, inputs, out.output)
     w_out = aligned_zeros((weights.b_out.size, n_pad), dtype)
     w_out[:, : weights.w_out.shape[0]] = weights.w_out.T
-    arriving = aligned_zeros((end - begin, 1, n_pad), dtype)
+    arriving = aligned_empty((end - begin, 1, n_pad), dtype)
     run(cell, weights, panels, w_out, begin, end, arriving, state, out)
     state.time[begin:end] += n_steps
 

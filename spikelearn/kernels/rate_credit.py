@@ -35,7 +35,14 @@ from spikelearn.kernels.spiking import (
     Trajectory,
     Weights,
 )
-from spikelearn.kernels.vector import aligned_zeros, bare, load, store, width
+from spikelearn.kernels.vector import (
+    aligned_empty,
+    aligned_zeros,
+    bare,
+    load,
+    store,
+    width,
+)
 
 # Samples and steps of which gi is kept for a product: as much as caches hold.
 N_SAMPLES, N_STEPS = 12, 64
@@ -69,10 +76,10 @@ def credit_rate(
     samples, steps = min(N_SAMPLES, end - begin), min(N_STEPS, n_steps)
     n_back = paths.hop.shape[0] if paths.kind == FULL else 0
     room = Room(
-        back=Panels(aligned_zeros((n_back * n_pad,), dtype), n_back),
-        cross=aligned_zeros((samples, 1, n_pad), dtype),
-        g=aligned_zeros((samples * steps, n_pad), dtype),
-        panels=aligned_zeros((steps * n_pad,), dtype),
+        back=Panels(aligned_empty((n_back * n_pad,), dtype), n_back),
+        cross=aligned_empty((samples, 1, n_pad), dtype),
+        g=aligned_empty((samples * steps, n_pad), dtype),
+        panels=aligned_empty((steps * n_pad,), dtype),
         inputs=dense_inputs(events, begin, end, n_steps, steps, dtype),
         n_steps=steps,
     )
@@ -99,7 +106,7 @@ def credit_rate_readout(
     n_steps, (n, n_out) = trajectory.y.shape[1], out.w_out.shape
     n_pad, dtype = weights.w.shape[1], weights.w.dtype
     outputs = trajectory.output.reshape(-1, n_pad)
-    panels = aligned_zeros((min(N_STEPS, n_steps) * n_pad,), dtype)
+    panels = aligned_empty((min(N_STEPS, n_steps) * n_pad,), dtype)
     sums = aligned_zeros((n_out, n_pad), dtype)
     part = Part(begin, end, 0, n_pad)
     add_outputs(outputs, ebar, first_step, n_steps, part, panels, sums)

@@ -18,7 +18,7 @@ function counts no reference, which costs more than a vector of arithmetic. An i
 complete and not negative.
 
 Here every function is ordinary NumPy, its portable twin, on which the `py_func` of a
-kernel runs. `kernels._llvm` teaches them to compiled code.
+kernel runs. `kernels._llvm`, `_tiles` and `elementary` teach them to compiled code.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "BLOCK",
     "LANES",
     "add_products",
+    "aligned_empty",
     "aligned_zeros",
     "bare",
     "emit",
@@ -66,8 +67,17 @@ def padded(n: int) -> int:
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros that start at a whole vector: unaligned rows cost a fifth."""
+    return _aligned(np.zeros, shape, dtype)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array of any content, for what is written before it is read."""
+    return _aligned(np.empty, shape, dtype)
+
+
+def _aligned(new: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + BYTES, np.uint8)
+    raw = new(size + BYTES, np.uint8)
     skip = -raw.ctypes.data % BYTES
     return raw[skip : skip + size].view(dtype).reshape(shape)
 

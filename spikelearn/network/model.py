@@ -22,7 +22,7 @@ from spikelearn.kernels.spiking import (
     pad_cell,
 )
 from spikelearn.kernels.threads import N_GROUPS, run_groups
-from spikelearn.kernels.vector import LANES, aligned_zeros, padded
+from spikelearn.kernels.vector import LANES, aligned_empty, aligned_zeros, padded
 from spikelearn.network import connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.params import Params
@@ -312,7 +312,8 @@ class RecurrentNetwork:
         return Record(y, events, out, self.n_rec, final, frozenset(record))
 
     def _rows(self, n_samples: int, n_steps: int) -> np.ndarray:
-        return aligned_zeros((n_samples, n_steps, padded(self.n_rec)), self.dtype)
+        """Return room for what kernels write at every step, padding included."""
+        return aligned_empty((n_samples, n_steps, padded(self.n_rec)), self.dtype)
 
     def _unpadded(self, state: State) -> State:
         """Return the state in views of the true numbers of neurons."""
