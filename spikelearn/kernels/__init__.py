@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from spikelearn.kernels._jit import host_cpu, kernel_decorator, kernel_folder
+from spikelearn.kernels import _tiles as _tiles
+from spikelearn.kernels import elementary as elementary
+from spikelearn.kernels._jit import (
+    FASTMATH,
+    host_cpu,
+    kernel_decorator,
+    kernel_folder,
+)
 from spikelearn.kernels._llvm import describe_path
 from spikelearn.kernels._storage import SUFFIX, cache_root, kernel_counts, on_network
 
@@ -18,8 +25,6 @@ __all__ = [
     "on_network",
 ]
 
-# No nnan/ninf: NaN stays visible. No reassoc: the same bits on every path.
-FASTMATH = {"contract", "nsz", "arcp"}
 kernel = kernel_decorator(Path(__file__).parent, fastmath=FASTMATH)
 
 # A step of a kernel with a name of its own: a call with many arrays would cost more.

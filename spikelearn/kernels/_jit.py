@@ -22,7 +22,10 @@ import numpy as np
 
 from spikelearn.kernels._storage import KernelCache, cache_root
 
-__all__ = ["host_cpu", "kernel_decorator", "kernel_folder"]
+__all__ = ["FASTMATH", "host_cpu", "kernel_decorator", "kernel_folder"]
+
+# No nnan/ninf: NaN stays visible. No reassoc: the same bits on every path.
+FASTMATH = {"contract", "nsz", "arcp"}
 
 SWITCHES = (  # of Numba
     "BOUNDSCHECK",

@@ -407,24 +407,18 @@ def _elementwise(name, builder, sig, args):
     return _intrinsic(builder, f"llvm.{name}.{lanes}f{bits}", args[0].type, args[0])
 
 
-def _float_function(function: Callable) -> None:
-    """Make a function of one float known to compiled code, by LLVM's own."""
+@type_callable(vector.sqrt)
+def _type_sqrt(context):
+    def typer(x):
+        dtype = x.dtype if isinstance(x, Lanes) else x
+        return x if isinstance(dtype, types.Float) else None
 
-    @type_callable(function)
-    def _type(context):
-        def typer(x):
-            dtype = x.dtype if isinstance(x, Lanes) else x
-            return x if isinstance(dtype, types.Float) else None
-
-        return typer
-
-    @lower_builtin(function, types.Any)
-    def _lower(context, builder, sig, args):
-        return _elementwise(function.__name__, builder, sig, args)
+    return typer
 
 
-_float_function(vector.exp)
-_float_function(vector.sqrt)
+@lower_builtin(vector.sqrt, types.Any)
+def _sqrt(context, builder, sig, args):
+    return _elementwise("sqrt", builder, sig, args)
 
 
 @type_callable(vector.select)

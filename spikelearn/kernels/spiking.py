@@ -302,17 +302,17 @@ def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
         blocks = n_pad - n_pad % (BLOCK * lanes)
         for j in range(0, blocks, BLOCK * lanes):
             i = load(pending, (b, slot, j), BLOCK)
-            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i = sum_block(i, w, events.n_in, spike, begin, end, j)
             i += _kept(cell, current, b, j, i)
             if whole:
-                i = _sum_block(i, w, 0, events.unit, first, last, j)
+                i = sum_block(i, w, 0, events.unit, first, last, j)
             store(current, (b, j), i)
         for j in range(blocks, n_pad, lanes):
             i = load(pending, (b, slot, j))
-            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i = sum_block(i, w, events.n_in, spike, begin, end, j)
             i += _kept(cell, current, b, j, i)
             if whole:
-                i = _sum_block(i, w, 0, events.unit, first, last, j)
+                i = sum_block(i, w, 0, events.unit, first, last, j)
             store(current, (b, j), i)
     else:
         add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
@@ -333,7 +333,7 @@ def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
 
 
 @inlined
-def _sum_block(total, w, offset, unit, first, last, j):
+def sum_block(total, w, offset, unit, first, last, j):
     """Return total + sum_e w[offset + unit[e], j:] for first <= e < last."""
     for e in range(first, last):
         total += load(w, (offset + unit[e], j), total)

@@ -45,24 +45,24 @@ def usable_cores() -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def sample_groups(n_samples: int) -> tuple[tuple[int, int], ...]:
-    """Cut `n_samples` into at most `N_GROUPS` ranges that depend on nothing else.
+def sample_groups(n_samples: int, most: int = N_GROUPS) -> tuple[tuple[int, int], ...]:
+    """Cut `n_samples` into at most `most` ranges that depend on nothing else.
 
     Sums over a batch are taken inside a group and then over the groups in order, so
     that their bits do not depend on the number of threads.
     """
-    n_groups = max(min(N_GROUPS, n_samples), 1)
+    n_groups = max(min(most, n_samples), 1)
     edges = [n_samples * k // n_groups for k in range(n_groups + 1)]
     return tuple(itertools.pairwise(edges))
 
 
-def run_groups(work: Work, n_samples: int, threads: int) -> None:
+def run_groups(work: Work, n_samples: int, threads: int, most: int = N_GROUPS) -> None:
     """Call `work(group, start, stop)` for every group, on `threads` threads.
 
     If calls raise, the error of the lowest group comes out when no call is running any
     more.
     """
-    groups = sample_groups(n_samples)
+    groups = sample_groups(n_samples, most)
     if threads <= 1 or len(groups) <= 1:
         for group, (start, stop) in enumerate(groups):
             work(group, start, stop)

@@ -18,7 +18,7 @@ function counts no reference, which costs more than a vector of arithmetic. An i
 complete and not negative.
 
 Here every function is ordinary NumPy, its portable twin, on which the `py_func` of a
-kernel runs. `kernels._llvm` teaches them to compiled code.
+kernel runs. `kernels._llvm`, `_tiles` and `elementary` teach them to compiled code.
 """
 
 from __future__ import annotations
@@ -31,19 +31,29 @@ import numpy as np
 __all__ = [
     "BLOCK",
     "LANES",
+    "add_products",
+    "aligned_empty",
     "aligned_zeros",
     "bare",
     "bare_rows",
     "emit",
     "exp",
     "load",
+    "load_rows",
+    "log1p",
+    "nearest",
     "padded",
+    "power_of_two",
+    "power_series",
     "prefetch",
     "select",
     "sqrt",
     "store",
+    "store_rows",
+    "tanh",
     "total",
     "width",
+    "zero_rows",
 ]
 
 BYTES = 64
@@ -61,8 +71,17 @@ def padded(n: int) -> int:
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros that start at a whole vector: unaligned rows cost a fifth."""
+    return _aligned(np.zeros, shape, dtype)
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array of any content, for what is written before it is read."""
+    return _aligned(np.empty, shape, dtype)
+
+
+def _aligned(new: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + BYTES, np.uint8)
+    raw = new(size + BYTES, np.uint8)
     skip = -raw.__array_interface__["data"][0] % BYTES
     return raw[skip : skip + size].view(dtype).reshape(shape)
 
@@ -113,7 +132,7 @@ def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:
 
 
 def exp(x: Any) -> Any:
-    """Return the exponential of a vector or a number."""
+    """Return the exponential of a vector or a number (`kernels.elementary`)."""
     return np.exp(x)
 
 
@@ -124,6 +143,26 @@ def sqrt(x: Any) -> Any:
 
 def prefetch(array: np.ndarray, index: Any) -> None:
     """Ask the memory for what is needed soon; an index outside does no harm."""
+
+
+def tanh(x: Any) -> Any:
+    """Return the hyperbolic tangent of a vector or a number."""
+    return np.tanh(x)
+
+
+def log1p(x: Any) -> Any:
+    """Return log(1 + x) of a vector or a number with 0 <= x <= 1."""
+    return np.log1p(x)
+
+
+def nearest(x: np.ndarray) -> np.ndarray:
+    """Return the nearest whole numbers of a vector of floats, as floats."""
+    return np.rint(x)
+
+
+def power_of_two(n: np.ndarray) -> np.ndarray:
+    """Return 2^n for whole numbers that are neither under- nor overflow."""
+    return np.ldexp(np.ones_like(n), n.astype(np.int32))
 
 
 def total(vector: np.ndarray) -> Any:
@@ -143,3 +182,66 @@ def emit(mask: np.ndarray, first: int, array: np.ndarray, end: int) -> int:
     (lanes,) = np.nonzero(mask)
     array[end : end + lanes.size] = first + lanes
     return end + int(lanes.size)
+
+
+def power_series(x: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
+    """Return c_0 + x (c_1 + x (c_2 + ...)); the tuple is a constant of a module."""
+    *others, last = (x.dtype.type(number) for number in coefficients)
+    total = np.full_like(x, last)
+    for number in reversed(others):
+        total = number + x * total
+    return total
+
+
+# Rows of a block: a tuple of vectors, all kept in registers.
+
+
+def _along(index: Any, axis: int, row: int) -> tuple:
+    return tuple(i + row if k == axis else i for k, i in enumerate(index))
+
+
+def zero_rows(array: np.ndarray, n_rows: int, size: Any) -> tuple:
+    """Return rows of zeros of an array's dtype, as long as `load` takes them.
+
+    Numbers of rows and vectors, and axes, are written out or constants of a module.
+    """
+    n = size.size if isinstance(size, np.ndarray) else size * width(array)
+    return tuple(np.zeros(n, array.dtype) for _ in range(n_rows))
+
+
+def load_rows(array: np.ndarray, index: tuple, axis: int, like: tuple) -> tuple:
+    """Return rows that begin at an index and follow each other along an axis.
+
+    `like` is other rows, as many and as long.
+    """
+    pairs = enumerate(like)
+    return tuple(load(array, _along(index, axis, r), row) for r, row in pairs)
+
+
+def store_rows(array: np.ndarray, index: tuple, axis: int, rows: tuple) -> None:
+    """Write rows so that `load_rows` finds them. Mutates `array`."""
+    for r, row in enumerate(rows):
+        store(array, _along(index, axis, r), row)
+
+
+def add_products(
+    rows: tuple,
+    left: np.ndarray,
+    index: tuple,
+    axis: int,
+    along: int,
+    n_terms: int,
+    right: np.ndarray,
+    start: int,
+) -> tuple:
+    """Return rows + sum_k left_k right_k for k < n_terms, in this order.
+
+    left_k is k further than `index` in axis `along`, and for row r also r further in
+    `axis`; right_k is vector k, as long as the rows, of a flat array from `start`.
+    """
+    for k in range(n_terms):
+        at = _along(index, along, k)
+        vector = load(right, start + k * rows[0].size, rows[0])
+        pairs = enumerate(rows)
+        rows = tuple(row + left[_along(at, axis, r)] * vector for r, row in pairs)
+    return rows

@@ -20,7 +20,7 @@ from spikelearn.kernels.spiking import (
     list_events,
     pad_cell,
 )
-from spikelearn.kernels.threads import run_groups
+from spikelearn.kernels.threads import N_GROUPS, run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.memory import require_fits
 from spikelearn.network import buffers, connectivity
@@ -334,7 +334,8 @@ class RecurrentNetwork:
             list_events(x, start, stop, events)
             kernel(cell, weights, events, start, stop, going, out)
 
-        run_groups(work, n_samples, threads)
+        # Rates of many samples are one product, and no sum over samples is taken here.
+        run_groups(work, n_samples, threads, N_GROUPS if self.spiking else threads)
         y = out.y.transpose(1, 0, 2)
         return Record(y, events, out, self.n_rec, going, frozenset(record))
 

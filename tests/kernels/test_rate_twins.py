@@ -8,7 +8,19 @@ import itertools
 import numpy as np
 import pytest
 
-from spikelearn.learning.rules import RFLO, EProp
+from spikelearn.kernels.adjoint import (
+    Accumulators,
+    Carry,
+    Part,
+    credit,
+    credit_readout,
+    filter_back,
+)
+from spikelearn.kernels.rate import DENSE
+from spikelearn.kernels.rate_credit import credit_rate, credit_rate_readout
+from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.learning.rules import BPTT, RFLO, EProp
+from spikelearn.learning.rules.paths import kernel_signal, no_carry
 from spikelearn.network import LeakyRate, LeakyReadout
 from tests.helpers import (
     copy_spec,
@@ -124,3 +136,127 @@ def test_a_run_in_float32_stays_in_float32():
     record = network.run(x, record=("v", "a", "i"))
     for array in (record.y, record.output, record.distance, *record.final[:4]):
         assert array.dtype == np.float32
+
+
+N_BIG, T_BIG, B_BIG = 70, 80, 14
+"""More neurons, steps and samples than one register block or one sweep takes."""
+
+
+INPUTS = list(itertools.product((False, True), (0.1, 1.0)))
+"""Whether they are graded, and the share that is kept: listed or multiplied."""
+
+
+def _big(activation="tanh", placement="inside", delay=1, dtype="float64", inputs=None):
+    graded, share = inputs or (True, 1.0)
+    cell = LeakyRate(6.0, 3.0, activation, placement)
+    network = make_network(
+        n_rec=N_BIG, cell=cell, delay=delay, dtype=dtype, drive=0.5, bias=0.1
+    )
+    x = make_input(n_steps=T_BIG, n_samples=B_BIG, graded=graded)
+    x[np.random.default_rng(8).random(x.shape) > share] = 0
+    assert (x != 0).mean() > DENSE * 1.2 or share < 1.0
+    assert (x != 0).mean() < DENSE * 0.5 or share == 1.0
+    return network, x
+
+
+def _results(network, x, signal, threads=1):
+    record = network.run(x, record=("v", "i"), threads=threads)
+    results = {"output": record.output, "y": record.y, "u": record.distance}
+    for rule in (EProp(), BPTT()):
+        gradients = rule.gradients(network, record, signal, threads=threads).arrays()
+        results |= {f"{rule.info.name} {k}": v for k, v in gradients.items()}
+    return results | {"h": record.state("v"), "i": record.state("i")}
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("delay", [1, 4])
+def test_a_larger_network_equals_the_twin(delay, inputs):
+    network, x = _big(delay=delay, inputs=inputs)
+    signal = make_full_signal(network, x)
+    record, run = network.run(x), naive.forward(network, x)
+    assert np.ptp(run.r) > 0.05
+    assert relative_error(record.output, run.r) < 1e-12
+    assert relative_error(record.y, run.y) < 1e-12
+    got = EProp().gradients(network, record, signal).arrays()
+    for name, expected in naive.eprop(network, x, run, signal).items():
+        assert relative_error(got[name], expected) < 1e-11, name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("delay", [1, 3, "per synapse"])
+def test_the_same_bits_for_any_number_of_threads(delay, dtype):
+    delay = delays(N_BIG, 4) if delay == "per synapse" else delay
+    network, x = _big(delay=delay, dtype=dtype)
+    signal = make_full_signal(network, x)
+    one = _results(network, x, signal)
+    for threads in (2, 3, 16):
+        for name, array in _results(network, x, signal, threads).items():
+            assert np.array_equal(array, one[name]), (name, threads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
+@pytest.mark.parametrize("inputs", INPUTS)
+def test_a_sample_has_the_same_bits_alone(inputs, activation, dtype):
+    network, x = _big(activation, dtype=dtype, inputs=inputs)
+    x[:, 5] = 0.0  # is alone among those with few inputs
+    batch = network.run(x, record=("v", "i"))
+    assert np.ptp(batch.output) > 0.05
+    for b in range(B_BIG):
+        alone = network.run(x[:, b : b + 1], record=("v", "i"))
+        for name in ("output", "y", "distance"):
+            mine = getattr(batch, name)[:, b : b + 1]
+            assert np.array_equal(getattr(alone, name), mine), (name, b)
+        for name in ("v", "i"):
+            assert np.array_equal(alone.state(name), batch.state(name)[:, b : b + 1])
+
+
+@pytest.mark.parametrize("inputs", INPUTS)
+@pytest.mark.parametrize("placement", ["inside", "outside"])
+@pytest.mark.parametrize("delay", [1, 3, T_BIG + 5])
+@pytest.mark.parametrize("rule", [EProp(), BPTT()], ids=lambda rule: rule.info.name)
+def test_products_equal_the_sweep_one_sample_at_a_time(rule, delay, placement, inputs):
+    """Also in the middle of a trial: with credit that comes from later steps."""
+    network, x = _big("softplus", placement, delay, inputs=inputs)
+    signal, record = make_full_signal(network, x), network.run(x)
+    signals = kernel_signal(network, record, signal)
+    weights, paths = network.kernel_weights(), rule.paths(network)
+    span = (0, B_BIG)
+    filter_back(weights.kappa, signals.error, *span, signals.ebar)
+    if signals.lbar is not signals.ebar:
+        filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
+    rng = np.random.default_rng(5)
+    begun = no_carry(network, B_BIG, paths.kind)
+    for name in ("gv", "later"):
+        part = getattr(begun, name)[..., :N_BIG]
+        part[...] = rng.normal(size=part.shape)
+    results = []
+    for sweep, of_readout in (
+        (credit, credit_readout),
+        (credit_rate, credit_rate_readout),
+    ):
+        carry = Carry(*(array.copy() for array in begun))
+        out = Accumulators(
+            aligned_zeros(network.params.rows.shape, "float64"),
+            aligned_zeros(network.params.bias_row.shape, "float64"),
+            np.zeros_like(network.params.out_rows),
+            np.zeros_like(network.params.b_out),
+        )
+        credits = np.zeros((B_BIG, T_BIG, padded(N_BIG)))
+        of_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
+        sweep(
+            network.kernel_cell,
+            weights,
+            record.events,
+            record.trajectory,
+            signals,
+            paths,
+            Part(*span, 0, padded(N_BIG)),
+            carry,
+            out,
+            credits,
+        )
+        results.append((*out, credits, carry.gv, carry.later))
+    for mine, theirs in zip(*results, strict=True):
+        assert np.abs(theirs).max() > 1e-3
+        assert relative_error(mine, theirs) < 1e-11

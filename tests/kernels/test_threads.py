@@ -46,15 +46,17 @@ def test_groups_cover_every_sample_once(n_samples):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_every_group_runs_once(threads):
+@pytest.mark.parametrize("most", [1, 2, N_GROUPS])
+def test_every_group_runs_once(threads, most):
     calls, lock = [], threading.Lock()
 
     def work(group, start, stop):
         with lock:
             calls.append((group, start, stop))
 
-    run_groups(work, 11, threads)
-    expected = [(g, *span) for g, span in enumerate(sample_groups(11))]
+    run_groups(work, 11, threads, most)
+    expected = [(g, *span) for g, span in enumerate(sample_groups(11, most))]
+    assert len(expected) == most
     assert sorted(calls) == expected
 
 

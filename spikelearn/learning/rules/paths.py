@@ -24,6 +24,11 @@ from spikelearn.kernels.adjoint import (
 )
 from spikelearn.kernels.eligibility import Traces, accumulate
 from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
+from spikelearn.kernels.rate_credit import (
+    credit_rate,
+    credit_rate_readout,
+    multiplies,
+)
 from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
@@ -113,18 +118,20 @@ class PathRule:
         n_kept = record.n_steps if with_credit else 0
         credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
         carry = no_carry(network, n_samples, paths.kind)
-
         columns = columns_of(network, record, paths.kind, threads)
+        multiplied = multiplies(network.kernel_cell, weights, paths)
+        credit_part = credit_rate if multiplied else credit
+        of_readout = credit_readout if network.spiking else credit_rate_readout
 
         def piece_of_work(first_step: int, piece: Record) -> Work:
             here = signals._replace(first_step=first_step)
 
             def work(start: int, stop: int, out: Accumulators) -> None:
                 filtered = (signals.ebar, first_step)
-                credit_readout(weights, piece.trajectory, *filtered, start, stop, out)
+                of_readout(weights, piece.trajectory, *filtered, start, stop, out)
 
                 def of_columns(_: int, first: int, last: int) -> None:
-                    credit(
+                    credit_part(
                         network.kernel_cell,
                         weights,
                         piece.events,
