@@ -474,13 +474,19 @@ def _type_emit(context):
 def _emit(context, builder, sig, args):
     mask, first, array, end = args
     size = sig.args[0].size
-    bits = builder.bitcast(mask, ir.IntType(size))
     first = context.cast(builder, first, sig.args[1], types.int32)
     end = context.cast(builder, end, sig.args[3], types.intp)
     proxy = cgutils.create_struct_proxy(sig.args[2])
     data = proxy(context, builder, value=array).data
     write = _emit_packed if HAS_COMPRESS else _emit_bit_by_bit
-    return write(builder, mask, bits, first, data, end)
+    for start in range(0, size, vector.LANES):
+        lanes = range(start, min(start + vector.LANES, size))
+        index = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
+        part = builder.shuffle_vector(mask, mask, index)
+        bits = builder.bitcast(part, ir.IntType(len(lanes)))
+        here = builder.add(first, ir.Constant(I32, start))
+        end = write(builder, part, bits, here, data, end)
+    return end
 
 
 def _emit_packed(builder, mask, bits, first, data, end):

@@ -192,25 +192,75 @@ def forward(cell, weights, events, begin, end, state, out):
 @kernel
 def _forward_sample(cell, weights, events, b, state, out):
     spike, first = out.spike, out.first
+    n_pad, lanes = cell.alpha_m.size, width(cell.alpha_m)
     n_steps, span = first.shape[1] - 1, weights.longest_delay
-    dense = weights.target.size == 0
-    # What most networks are gets a loop of its own, without the questions in between.
+    dense, long = weights.target.size == 0, n_pad > SHORT * lanes
+    # What most networks are gets wide blocks and no questions in between.
     plain = not (cell.has_refractory or cell.reset_to_zero or out.v.shape[1] > 0)
+    plain = plain and n_pad % (BLOCK * lanes) == 0
+    in_memory = long or not dense or events.value.size > 0
 
     slot = state.time[b] % span
     n_spikes = b * (spike.size // first.shape[0])
     first[b, 0] = n_spikes
     for t in range(n_steps):
+        # Spikes of earlier calls, and of connections in lists, come by `pending`.
         begin, end = 0, 0
         if dense and t >= span:
             begin, end = first[b, t - span], first[b, t - span + 1]
-        collect(cell, weights, events, t, spike, begin, end, b, slot, state)
-
+        by_pending = not dense or t < span
+        last = t == n_steps - 1
+        if in_memory:
+            collect(cell, weights, events, t, spike, begin, end, b, slot, state)
+            by_pending = False
         previous = n_spikes
         if plain:
-            n_spikes = _update(cell, weights, b, t, n_spikes, True, state, out)
+            for j in range(0, n_pad, BLOCK * lanes):
+                i = load(state.i, (b, j), BLOCK)
+                if not in_memory:
+                    i = _arriving(
+                        i,
+                        cell,
+                        weights,
+                        events,
+                        t,
+                        spike,
+                        begin,
+                        end,
+                        b,
+                        slot,
+                        j,
+                        by_pending,
+                        state.pending,
+                    )
+                    if cell.has_synaptic_current or last:
+                        store(state.i, (b, j), i)
+                n_spikes = _update(
+                    i, cell, weights, b, t, j, n_spikes, True, state, out
+                )
         else:
-            n_spikes = _update(cell, weights, b, t, n_spikes, False, state, out)
+            for j in range(0, n_pad, lanes):
+                i = load(state.i, (b, j))
+                if not in_memory:
+                    i = _arriving(
+                        i,
+                        cell,
+                        weights,
+                        events,
+                        t,
+                        spike,
+                        begin,
+                        end,
+                        b,
+                        slot,
+                        j,
+                        by_pending,
+                        state.pending,
+                    )
+                    store(state.i, (b, j), i)
+                n_spikes = _update(
+                    i, cell, weights, b, t, j, n_spikes, False, state, out
+                )
         first[b, t + 1] = n_spikes
 
         if not dense:
@@ -229,10 +279,10 @@ def _forward_sample(cell, weights, events, b, state, out):
 
 
 @inlined
-def _update(cell, weights, b, t, n_spikes, plain, state, out):
-    """Move all neurons by a step and list their spikes; return the end of the list.
+def _update(i, cell, weights, b, t, j, n_spikes, plain, state, out):
+    """Move neurons from j on by a step and list their spikes; return the list's end.
 
-    A constant `plain` takes questions out of the loop.
+    `i` is their current, as many as there are; a constant `plain` takes questions out.
 
     Mutates
     -------
@@ -242,51 +292,66 @@ def _update(cell, weights, b, t, n_spikes, plain, state, out):
     has_refractory = not plain and cell.has_refractory
     to_zero = not plain and cell.reset_to_zero
     keeps_states = not plain and out.v.shape[1] > 0
-    keeps_distance = out.distance.shape[1] > 0
     minus_infinity = state.v.dtype.type(-np.inf)
-    for j in range(0, cell.alpha_m.size, width(cell.alpha_m)):
-        i = load(state.i, (b, j))
-        v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
-            load(cell.zeta, j) * i + load(weights.bias, j)
-        )
-        v -= load(state.reset, (b, j))
-        v_th = load(cell.v_th, j)
-        d = v - v_th
-        if cell.has_adaptation:
-            a = load(state.a, (b, j))
-            d = v - (v_th + load(cell.beta, j) * a)
-        if has_refractory:
-            left = load(state.refractory, (b, j)) - 1
-            d = select(left > 0, minus_infinity, d)
-            left = select(d > 0, load(cell.n_ref, j), left)
-            store(state.refractory, (b, j), left)
-        fired = d > 0
-        if keeps_distance:
-            store(out.distance, (b, t, j), d)
-        if keeps_states:
-            store(out.v, (b, t, j), v)
-            store(out.a, (b, t, j), load(state.a, (b, j)))
-            store(out.i, (b, t, j), i)
-        # What the spikes of this step do at the next one.
-        if to_zero:
-            v = select(fired, 0, v)
-        else:
-            store(state.reset, (b, j), select(fired, v_th, 0))
-        store(state.v, (b, j), v)
-        if cell.has_adaptation:
-            a = load(cell.rho, j) * load(state.a, (b, j))
-            store(state.a, (b, j), select(fired, a + 1, a))
-        n_spikes = emit(fired, j, out.spike, n_spikes)
-    return n_spikes
+    v = load(cell.alpha_m, j, i) * load(state.v, (b, j), i) + (
+        load(cell.zeta, j, i) * i + load(weights.bias, j, i)
+    )
+    v -= load(state.reset, (b, j), i)
+    v_th = load(cell.v_th, j, i)
+    d = v - v_th
+    if cell.has_adaptation:
+        a = load(state.a, (b, j), i)
+        d = v - (v_th + load(cell.beta, j, i) * a)
+    if has_refractory:
+        left = load(state.refractory, (b, j), i) - 1
+        d = select(left > 0, minus_infinity, d)
+        left = select(d > 0, load(cell.n_ref, j, i), left)
+        store(state.refractory, (b, j), left)
+    fired = d > 0
+    if out.distance.shape[1] > 0:
+        store(out.distance, (b, t, j), d)
+    if keeps_states:
+        store(out.v, (b, t, j), v)
+        store(out.a, (b, t, j), load(state.a, (b, j), i))
+        store(out.i, (b, t, j), i)
+    # What the spikes of this step do at the next one.
+    if to_zero:
+        v = select(fired, 0, v)
+    else:
+        store(state.reset, (b, j), select(fired, v_th, 0))
+    store(state.v, (b, j), v)
+    if cell.has_adaptation:
+        a = load(cell.rho, j, i) * load(state.a, (b, j), i)
+        store(state.a, (b, j), select(fired, a + 1, a))
+    return emit(fired, j, out.spike, n_spikes)
+
+
+@inlined
+def _arriving(
+    i, cell, weights, events, t, spike, begin, end, b, slot, j, by_pending, pending
+):
+    """Return the current of neurons from j on: alpha_s i + pending + spikes + inputs.
+
+    Sums of weight rows stay in registers. Their order does not depend on whether a
+    spike came by `pending`, which is emptied, or directly.
+    """
+    arriving = 0 * i
+    if by_pending:
+        arriving = load(pending, (b, slot, j), i)
+        store(pending, (b, slot, j), 0 * i)
+    arriving = sum_block(arriving, weights.w, events.n_in, spike, begin, end, j)
+    if cell.has_synaptic_current:
+        arriving += load(cell.alpha_s, j, i) * i
+    first, last = events.start[b, t], events.start[b, t + 1]
+    return sum_block(arriving, weights.w, 0, events.unit, first, last, j)
 
 
 @inlined
 def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
     """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
-    What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
-    step t of sample b. Sums of short rows stay in registers; long rows are read from
-    end to end, as memory likes it.
+    The same in memory: long rows are read from end to end, and connections in lists
+    and inputs that are no spikes are added one by one.
 
     Mutates
     -------
@@ -294,42 +359,24 @@ def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
         `i`, and `pending`, whose slot is emptied, of sample b.
     """
     w, current, pending = weights.w, state.i, state.pending
-    n_pad, lanes = w.shape[1], width(w)
     first, last = events.start[b, t], events.start[b, t + 1]
     graded, dense = events.value.size > 0, weights.target.size == 0
-    whole = dense and not graded
-    if n_pad <= SHORT * lanes:
-        blocks = n_pad - n_pad % (BLOCK * lanes)
-        for j in range(0, blocks, BLOCK * lanes):
-            i = load(pending, (b, slot, j), BLOCK)
-            i = sum_block(i, w, events.n_in, spike, begin, end, j)
-            i += _kept(cell, current, b, j, i)
-            if whole:
-                i = sum_block(i, w, 0, events.unit, first, last, j)
-            store(current, (b, j), i)
-        for j in range(blocks, n_pad, lanes):
-            i = load(pending, (b, slot, j))
-            i = sum_block(i, w, events.n_in, spike, begin, end, j)
-            i += _kept(cell, current, b, j, i)
-            if whole:
-                i = sum_block(i, w, 0, events.unit, first, last, j)
-            store(current, (b, j), i)
+    add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
+    for j in range(0, w.shape[1], width(w)):
+        i = load(pending, (b, slot, j))
+        if cell.has_synaptic_current:
+            i += load(cell.alpha_s, j) * load(current, (b, j))
+        store(current, (b, j), i)
+        store(pending, (b, slot, j), 0)
+    if dense and not graded:
+        add_rows(current, (b,), w, 0, events.unit, first, last)
     else:
-        add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
-        for j in range(0, n_pad, lanes):
-            i = load(pending, (b, slot, j))
-            store(current, (b, j), i + _kept(cell, current, b, j, i))
-        if whole:
-            add_rows(current, (b,), w, 0, events.unit, first, last)
-    if not whole:
         for e in range(first, last):
             x = events.value[e] if graded else w.dtype.type(1)
             if dense:
                 add_row(current, (b,), w, events.unit[e], x)
             else:
                 _add_listed(weights, events.unit[e], x, b, current)
-    for j in range(0, n_pad, lanes):
-        store(pending, (b, slot, j), 0)
 
 
 @inlined
@@ -338,15 +385,6 @@ def sum_block(total, w, offset, unit, first, last, j):
     for e in range(first, last):
         total += load(w, (offset + unit[e], j), total)
     return total
-
-
-@inlined
-def _kept(cell, current, b, j, like):
-    """Return alpha_s i, what a synapse remembers of the step before."""
-    kept = 0 * like
-    if cell.has_synaptic_current:
-        kept = load(cell.alpha_s, j, like) * load(current, (b, j), like)
-    return kept
 
 
 @inlined
