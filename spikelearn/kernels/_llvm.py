@@ -225,6 +225,7 @@ def _llvm_type(lanes: Lanes) -> ir.VectorType:
         types.float32: ir.FloatType(),
         types.float64: ir.DoubleType(),
         types.int32: I32,
+        types.uint8: ir.IntType(8),
         types.boolean: I1,
     }
     return ir.VectorType(kinds[lanes.dtype], lanes.size)
@@ -237,9 +238,9 @@ class _LanesModel(PrimitiveModel):
 
 
 def _lanes_of(array: Any, n_vectors: int = 1) -> Any:
-    known = (types.float32, types.float64, types.int32)
+    known = (types.float32, types.float64, types.int32, types.uint8)
     if isinstance(array, Bare) and array.dtype in known:
-        one = vector.BYTES * 8 // array.dtype.bitwidth
+        one = min(vector.BYTES * 8 // array.dtype.bitwidth, vector.LANES)
         return Lanes(array.dtype, one * n_vectors)
     return None
 
@@ -347,7 +348,11 @@ def _binary(function: Callable, on_floats: str, on_integers: str) -> None:
     class _Template(AbstractTemplate):
         def generic(self, args, kws):
             lanes = _common(*args) if len(args) == 2 else None
-            if lanes is None or (lanes.dtype == types.int32 and not on_integers):
+            if lanes is None:
+                return None
+            is_float = isinstance(lanes.dtype, types.Float)
+            of_bytes = lanes.dtype == types.uint8 and on_integers != "!="
+            if of_bytes or not (is_float or on_integers):
                 return None
             return signature(lanes.mask() if compares else lanes, *args)
 
@@ -355,7 +360,7 @@ def _binary(function: Callable, on_floats: str, on_integers: str) -> None:
         lanes = _common(*sig.args)
         pairs = zip(args, sig.args, strict=True)
         a, b = (context.cast(builder, value, kind, lanes) for value, kind in pairs)
-        is_float = lanes.dtype != types.int32
+        is_float = isinstance(lanes.dtype, types.Float)
         if compares:
             test = builder.fcmp_unordered if on_floats == "!=" else builder.fcmp_ordered
             test = test if is_float else builder.icmp_signed

@@ -189,34 +189,29 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
 def _credit_sample(
     cell, weights, events, trajectory, signal, paths, part, b, carry, out, credits
 ):
-    # What most trainings are gets loops of its own, without the questions in between.
+    # What most trainings are gets wide blocks and no questions in between.
+    block = BLOCK * width(cell.alpha_m)
     plain = (
         cell.activation == SPIKING
         and cell.surrogate == TRIANGULAR
-        and not cell.reset_to_zero
-        and not cell.has_synaptic_current
+        and not (cell.reset_to_zero or cell.has_synaptic_current)
         and signal.neuron.shape[0] == 0
         and signal.direct.shape[1] == 0
+        and weights.target.size == 0
+        and events.value.size == 0
         and paths.kind == LOCAL
         and credits.shape[1] == 0
+        and (part.high - part.low) % block == 0
     )
+    span = weights.longest_delay
+    slot = (signal.first_step + trajectory.y.shape[1]) % span
     for t in range(trajectory.y.shape[1] - 1, -1, -1):
+        slot = span - 1 if slot == 0 else slot - 1
         if plain:
-            _step_back(
-                cell,
-                weights,
-                events,
-                trajectory,
-                signal,
-                paths,
-                part,
-                b,
-                t,
-                True,
-                carry,
-                out,
-                credits,
-            )
+            for j in range(part.low, part.high, block):
+                _plain_block(
+                    cell, weights, events, trajectory, signal, b, t, slot, j, carry, out
+                )
         else:
             _step_back(
                 cell,
@@ -228,11 +223,47 @@ def _credit_sample(
                 part,
                 b,
                 t,
-                False,
+                slot,
                 carry,
                 out,
                 credits,
             )
+
+
+@inlined
+def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry, out):
+    """Do one step of the sweep for a block of neurons that only spike and adapt.
+
+    Mutates
+    -------
+    carry : Carry
+    out : Accumulators
+    """
+    now, w, first, begin = signal.first_step + t, out.w, trajectory.first, events.start
+    g = load(carry.later, (b, slot, j), BLOCK)
+    n_in = events.n_in
+    spread(w, g, n_in, trajectory.spike, first[b, t], first[b, t + 1], j)
+    d = load(trajectory.distance, (b, t, j), g)
+    prefetch(trajectory.distance, (b, t - AHEAD, j))
+    height, inverse = load(cell.height, j, g), load(cell.inverse_width, j, g)
+    psi = pseudo_derivative(TRIANGULAR, d, height, inverse)
+    p = psi * _direct(signal, signal.lbar, weights.out_gain, b, now, j, g)
+    flush = now % FLUSH_EVERY == 0
+    if cell.has_adaptation:
+        ga = load(carry.ga, (b, j), g)
+        p += psi * ga
+        ga = load(cell.rho, j, g) * ga - load(cell.beta, j, g) * p
+        if flush:
+            ga = flushed(ga)
+        store(carry.ga, (b, j), ga)
+    gv = p + load(cell.alpha_m, j, g) * load(carry.gv, (b, j), g)
+    if flush:
+        gv = flushed(gv)
+    store(carry.gv, (b, j), gv)
+    store(out.bias, j, load(out.bias, j, g) + gv)
+    g = load(cell.zeta, j, g) * gv
+    store(carry.later, (b, slot, j), g)
+    spread(w, g, 0, events.unit, begin[b, t], begin[b, t + 1], j)
 
 
 @inlined
@@ -246,89 +277,82 @@ def _step_back(
     part,
     b,
     t,
-    plain,
+    slot,
     carry,
     out,
     credits,
 ):
-    """Do one step of the sweep; a constant `plain` takes questions out of the loop."""
+    """Do one step of the sweep for any cell and any paths.
+
+    Mutates
+    -------
+    carry : Carry
+    out : Accumulators
+    credits : (B, T, n_pad) or (B, 0, n_pad) float array
+    """
     low, high, lanes = part.low, part.high, width(cell.alpha_m)
-    now, span = signal.first_step + t, weights.longest_delay
-    slot, after = now % span, (now + 1) % span
-    spiking = plain or cell.activation == SPIKING
-    to_zero = not plain and cell.reset_to_zero
-    keeps_reset = not plain and paths.through_reset and spiking
-    has_current = not plain and cell.has_synaptic_current
-    has_neuron = not plain and signal.neuron.shape[0] > 0
-    has_direct = not plain and signal.direct.shape[1] > 0
-    keeps_credit = not plain and credits.shape[1] > 0
-    outside = not plain and cell.outside
-    kind = LOCAL if plain else paths.kind
-    surrogate = TRIANGULAR if plain else cell.surrogate
-    flush = now % FLUSH_EVERY == 0
+    now = signal.first_step + t
+    after = slot + 1 if slot + 1 < weights.longest_delay else 0
+    spiking = cell.activation == SPIKING
+    keeps_reset = paths.through_reset and spiking
+    has_neuron, has_direct = signal.neuron.shape[0] > 0, signal.direct.shape[1] > 0
     back = carry.later if carry.back.shape[1] == 0 else carry.back
     credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
-    if kind != LOCAL:
+    if paths.kind != LOCAL:
         _bring_back(paths, weights, back, b, slot, part, carry.cross)
     for j in range(low, high, lanes):
-        direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
+        d = load(trajectory.distance, (b, t, j))
+        prefetch(trajectory.distance, (b, t - AHEAD, j))
+        direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j, d)
         total = direct
         if has_neuron:
             total += load(signal.neuron, (b, j))
         if has_direct:
             total += load(signal.direct, (b, now, j))
-        if kind != LOCAL:
+        if paths.kind != LOCAL:
             total += load(carry.cross, (b, j))
-        d = load(trajectory.distance, (b, t, j))
-        prefetch(trajectory.distance, (b, t - AHEAD, j))
         if spiking:
             height, inverse = load(cell.height, j), load(cell.inverse_width, j)
-            psi = pseudo_derivative(surrogate, d, height, inverse)
+            psi = pseudo_derivative(cell.surrogate, d, height, inverse)
         else:
             psi = slope(cell.activation, d)
         gv, alpha_m = load(carry.gv, (b, j)), load(cell.alpha_m, j)
         zeta = load(cell.zeta, j)
         if keeps_reset:
-            if to_zero:
+            if cell.reset_to_zero:
                 lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
                 total -= select(psi != 0, lost, 0)
             else:
                 total -= load(cell.v_th, j) * gv
-        if to_zero:
+        if cell.reset_to_zero:
             gv = select(d > 0, 0, gv)
-        if outside:
+        if cell.outside:
             gv = total + alpha_m * gv
             gi = zeta * psi * gv
             bias = gi
         else:
-            p = psi * total
-            if cell.has_adaptation:
-                ga = load(carry.ga, (b, j))
-                p = psi * (total + ga)
-                ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
-                if flush:
-                    ga = flushed(ga)
-                store(carry.ga, (b, j), ga)
+            ga = load(carry.ga, (b, j))
+            p = psi * (total + ga)
             gv = p + alpha_m * gv
+            ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
+            store(carry.ga, (b, j), flushed(ga))
             gi = zeta * gv
             bias = gv
-        if has_current:
-            gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
-        if flush:
-            gv, gi = flushed(gv), flushed(gi)
-        store(carry.gv, (b, j), gv)
+        gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
+        gi = flushed(gi)
+        store(carry.gv, (b, j), flushed(gv))
         store(carry.later, (b, slot, j), gi)
         store(out.bias, j, load(out.bias, j) + bias)
-        if keeps_credit:
+        if credits.shape[1] > 0:
             store(credits, (b, t, j), gi)
-        if kind > DIAGONAL:
-            if kind == ONE_HOP_ONLINE:
+        if paths.kind > DIAGONAL:
+            if paths.kind == ONE_HOP_ONLINE:
                 gain = weights.out_gain
-                direct = _direct(signal, signal.broadcast, gain, b, now, j)
-            if kind == SMOOTHED:
+                direct = _direct(signal, signal.broadcast, gain, b, now, j, d)
+            if paths.kind == SMOOTHED:
                 g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
                 store(back, (b, slot, j), g)
-            elif kind != FULL:
+            elif paths.kind != FULL:
                 store(back, (b, slot, j), zeta * psi * direct)
     credit_inputs(weights, events, b, t, carry.later, slot, part, out)
 
@@ -340,12 +364,12 @@ def flushed(g):
 
 
 @inlined
-def _direct(signal, channels, gain, b, now, j):
-    """Return D_j = gain sum_k B_jk channels_k of a vector of neurons."""
+def _direct(signal, channels, gain, b, now, j, like):
+    """Return D_j = gain sum_k B_jk channels_k of neurons from j on."""
     feedback = signal.feedback
-    direct = (gain * channels[b, now, 0]) * load(feedback, (0, j))
+    direct = (gain * channels[b, now, 0]) * load(feedback, (0, j), like)
     for k in range(1, feedback.shape[0]):
-        direct += (gain * channels[b, now, k]) * load(feedback, (k, j))
+        direct += (gain * channels[b, now, k]) * load(feedback, (k, j), like)
     return direct
 
 
@@ -418,7 +442,7 @@ def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
     if spiking:
         first, last = trajectory.first[b, t], trajectory.first[b, t + 1]
     if spiking and dense:
-        spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
+        _spread_row(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
     else:
         for e in range(first, last):
             j = trajectory.spike[e] if spiking else e
@@ -440,7 +464,7 @@ def credit_inputs(weights, events, b, t, g, slot, part, out):
     first, last = events.start[b, t], events.start[b, t + 1]
     graded, dense = events.value.size > 0, weights.target.size == 0
     if dense and not graded:
-        spread(events.unit, first, last, 0, g, b, slot, part, out.w)
+        _spread_row(events.unit, first, last, 0, g, b, slot, part, out.w)
     else:
         for e in range(first, last):
             row = events.unit[e]
@@ -455,20 +479,22 @@ def credit_inputs(weights, events, b, t, g, slot, part, out):
 
 
 @inlined
-def spread(unit, first, last, offset, g, b, slot, part, w):
+def _spread_row(unit, first, last, offset, g, b, slot, part, w):
     """Add g[b, slot] to the rows offset + unit[first:last]. Mutates `w`."""
     lanes = width(w)
     whole = part.high - (part.high - part.low) % (BLOCK * lanes)
     for j in range(part.low, whole, BLOCK * lanes):
-        g_j = load(g, (b, slot, j), BLOCK)
-        for e in range(first, last):
-            row = offset + unit[e]
-            store(w, (row, j), load(w, (row, j), g_j) + g_j)
+        spread(w, load(g, (b, slot, j), BLOCK), offset, unit, first, last, j)
     for j in range(whole, part.high, lanes):
-        g_j = load(g, (b, slot, j))
-        for e in range(first, last):
-            row = offset + unit[e]
-            store(w, (row, j), load(w, (row, j), g_j) + g_j)
+        spread(w, load(g, (b, slot, j)), offset, unit, first, last, j)
+
+
+@inlined
+def spread(w, g, offset, unit, first, last, j):
+    """Add g to the rows offset + unit[first:last] from column j on. Mutates `w`."""
+    for e in range(first, last):
+        row = offset + unit[e]
+        store(w, (row, j), load(w, (row, j), g) + g)
 
 
 @inlined

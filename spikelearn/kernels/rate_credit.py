@@ -227,7 +227,8 @@ def _credit_step(cell, weights, trajectory, signal, part, b, t, row, room, carry
     now, span = signal.first_step + t, weights.longest_delay
     slot, after = now % span, (now + 1) % span
     for j in range(part.low, part.high, width(cell.alpha_m)):
-        total = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
+        like = load(carry.gv, (b, j))
+        total = _direct(signal, signal.lbar, weights.out_gain, b, now, j, like)
         if signal.neuron.shape[0] > 0:
             total += load(signal.neuron, (b, j))
         if signal.direct.shape[1] > 0:

@@ -151,17 +151,17 @@ def _list_sample(x, b, events):
     n_steps, n_samples, n_in = x.shape
     e = b * (unit.size // n_samples)
     start[b, 0] = e
+    lanes, graded = width(x), value.size > 0
+    whole = 0 if graded else n_in - n_in % lanes
     for t in range(n_steps):
-        # Every entry is written, and overwritten unless it counts: no branch.
-        if value.size > 0:
-            for k in range(n_in):
-                unit[e] = k
+        for k in range(0, whole, lanes):
+            e = emit(load(x, (t, b, k)) != 0, k, unit, e)
+        for k in range(whole, n_in):
+            # Every entry is written, and overwritten unless it counts: no branch.
+            unit[e] = k
+            if graded:
                 value[e] = x[t, b, k]
-                e += x[t, b, k] != 0
-        else:
-            for k in range(n_in):
-                unit[e] = k
-                e += x[t, b, k] != 0
+            e += x[t, b, k] != 0
         start[b, t + 1] = e
 
 

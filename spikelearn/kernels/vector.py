@@ -1,7 +1,7 @@
 """Vectors and bare arrays: what kernels compute with.
 
-A vector is what `load` takes from an array: 64 bytes, so 16 neighbouring float32 or
-int32, or 8 float64; or several times as many in one value. It knows `+ - * /`, `abs`
+A vector is what `load` takes from an array: 16 neighbouring float32, int32 or uint8, or
+8 float64; or several times as many in one value. It knows `+ - * /`, `abs`
 and comparisons, with another vector or with a number, so that a kernel reads like its
 equations:
 
@@ -104,8 +104,8 @@ def bare_rows(array: np.ndarray) -> np.ndarray:
 
 
 def width(array: np.ndarray) -> int:
-    """Return how many numbers of this array a vector holds."""
-    return BYTES // array.dtype.itemsize
+    """Return how many numbers of this array a vector holds: 16, or 8 float64."""
+    return min(BYTES // array.dtype.itemsize, LANES)
 
 
 def load(array: np.ndarray, index: Any, size: Any = 1) -> np.ndarray:
