@@ -445,6 +445,16 @@ def _select(context, builder, sig, args):
     return builder.select(args[0], yes, no)
 
 
+@type_callable(vector.zeros_like)
+def _type_zeros_like(context):
+    return lambda like: like if isinstance(like, Lanes) else None
+
+
+@lower_builtin(vector.zeros_like, Lanes)
+def _zeros_like(context, builder, sig, args):
+    return ir.Constant(args[0].type, None)
+
+
 @type_callable(vector.total)
 def _type_total(context):
     return lambda lanes: lanes.dtype if isinstance(lanes, Lanes) else None

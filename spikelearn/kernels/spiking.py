@@ -21,6 +21,7 @@ from spikelearn.kernels.vector import (
     select,
     store,
     width,
+    zeros_like,
 )
 
 SPIKING = 0
@@ -335,10 +336,10 @@ def _arriving(
     Sums of weight rows stay in registers. Their order does not depend on whether a
     spike came by `pending`, which is emptied, or directly.
     """
-    arriving = 0 * i
+    arriving = zeros_like(i)
     if by_pending:
         arriving = load(pending, (b, slot, j), i)
-        store(pending, (b, slot, j), 0 * i)
+        store(pending, (b, slot, j), zeros_like(i))
     arriving = sum_block(arriving, weights.w, events.n_in, spike, begin, end, j)
     if cell.has_synaptic_current:
         arriving += load(cell.alpha_s, j, i) * i

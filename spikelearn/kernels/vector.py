@@ -54,6 +54,7 @@ __all__ = [
     "total",
     "width",
     "zero_rows",
+    "zeros_like",
 ]
 
 BYTES = 64
@@ -123,6 +124,11 @@ def store(array: np.ndarray, index: Any, value: Any) -> None:
     *rows, j = index if isinstance(index, tuple) else (index,)
     n = value.size if isinstance(value, np.ndarray) else width(array)
     array[(*rows, slice(j, j + n))] = value
+
+
+def zeros_like(like: Any) -> Any:
+    """Return a vector of zeros of the same size (0 times a vector may be NaN)."""
+    return np.zeros_like(like)
 
 
 def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:

@@ -7,62 +7,58 @@ record takes longer than the simulation that fills it.
 from __future__ import annotations
 
 import math
-import os
-import threading
 from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
-from spikelearn.kernels.vector import BYTES
+from spikelearn.kernels.vector import BYTES, aligned_empty
 
-__all__ = ["KEPT_BYTES", "empty", "zeros"]
+__all__ = ["KEPT_BYTES", "empty", "give_back", "take", "zeros"]
 
 KEPT_BYTES = 1 << 28
-"""At most so much unused memory is kept."""
-SMALL_BYTES = 1 << 14  # the allocator of NumPy is as good for less
+"""About so much unused memory is kept at most."""
+SMALL_BYTES = 1 << 10  # the allocator of NumPy is as good for less
+MOST_KINDS = 64  # of sizes and shapes of which memory is kept
 
-_free: dict[int, list[np.ndarray]] = defaultdict(list)
+# Lists are popped and appended in one piece: threads need no lock. The number of kept
+# bytes may be off by what threads do at the same moment, which does no harm.
+_free: defaultdict[Any, list[Any]] = defaultdict(list)
 _kept = 0
-_lock = threading.RLock()  # a collection of garbage may return memory in between
 
 
 class _Block:
     """Memory that goes back to the free list when the last array on it is gone."""
 
+    __slots__ = ("__array_interface__", "_memory")
+
     def __init__(self, size: int) -> None:
         global _kept
-        self.size = size
-        with _lock:
-            if _free[size]:
-                _kept -= size
-                self.memory = _free[size].pop()
-            else:
-                self.memory = np.empty(size + BYTES, np.uint8)
-        own = self.memory.__array_interface__
-        start = own["data"][0]
-        start += -start % BYTES
-        self.__array_interface__ = own | {"data": (start, False), "shape": (size,)}
+        try:
+            self._memory = _free[size].pop()
+            _kept -= size
+        except IndexError:
+            memory = aligned_empty((size,), np.uint8)
+            self._memory = (memory, memory.__array_interface__)
+        self.__array_interface__ = self._memory[1]
 
     def __del__(self) -> None:
         global _kept
-        if _lock is None:  # the interpreter ends
-            return
-        with _lock:
-            if _kept + self.size <= KEPT_BYTES:
-                _kept += self.size
-                _free[self.size].append(self.memory)
+        size = self._memory[0].size
+        if _free is not None and _kept + size <= KEPT_BYTES:
+            _kept += size
+            _free[size].append(self._memory)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return an array with arbitrary content; a large one starts at a whole vector."""
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    # Few sizes, so that blocks are found again: eighths of powers of two.
-    unit = max(1 << max(n_bytes.bit_length() - 4, 0), BYTES)
     if n_bytes <= SMALL_BYTES:
         return np.empty(shape, dtype)
+    # Few sizes, so that blocks are found again: eighths of powers of two.
+    unit = max(1 << (n_bytes.bit_length() - 4), BYTES)
     block = np.asarray(_Block(-(-n_bytes // unit) * unit))
-    return block[:n_bytes].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, block)
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -72,9 +68,20 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return array
 
 
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()
+def take(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return zeros at a whole vector, to compute with and to give back."""
+    try:
+        array: np.ndarray = _free[shape, np.dtype(dtype).char].pop()
+    except IndexError:
+        array = aligned_empty(shape, dtype)
+    array.fill(0)
+    return array
 
 
-os.register_at_fork(after_in_child=_after_fork)
+def give_back(array: np.ndarray) -> None:
+    """Keep what `take` returned for its next caller; nobody may look at it any more."""
+    if len(_free) > MOST_KINDS:
+        _free.clear()
+    waiting = _free[array.shape, array.dtype.char]
+    if len(waiting) < 4 and array.nbytes <= KEPT_BYTES // 16:
+        waiting.append(array)

@@ -21,7 +21,7 @@ from spikelearn.kernels.spiking import (
     pad_cell,
 )
 from spikelearn.kernels.threads import N_GROUPS, run_groups
-from spikelearn.kernels.vector import LANES, aligned_zeros, padded
+from spikelearn.kernels.vector import LANES, padded
 from spikelearn.memory import require_fits
 from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
@@ -276,7 +276,7 @@ class RecurrentNetwork:
 
     def _padded_zeros(self, n_samples: int) -> State:
         longest, width = self.kernel_constants.longest_delay, padded(self.n_rec)
-        rows = aligned_zeros((5 + longest, n_samples, width), self.dtype)
+        rows = buffers.zeros((5 + longest, n_samples, width), self.dtype)
         v, a, i, reset, refractory = rows[:5]
         pending = rows[5:].reshape(n_samples, longest, width)
         y = np.zeros((n_samples, self.n_out), self.dtype)

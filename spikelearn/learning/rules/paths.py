@@ -30,7 +30,7 @@ from spikelearn.kernels.rate_credit import (
     multiplies,
 )
 from spikelearn.kernels.threads import run_groups
-from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.kernels.vector import padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.sweep import (
@@ -44,7 +44,7 @@ from spikelearn.learning.rules.sweep import (
     sum_over_samples,
 )
 from spikelearn.learning.signals import LearningSignal
-from spikelearn.network import AnyRecord, Record, RecurrentNetwork
+from spikelearn.network import AnyRecord, Record, RecurrentNetwork, buffers
 
 __all__ = ["PathRule"]
 
@@ -116,8 +116,8 @@ class PathRule:
         weights, paths = network.kernel_weights(), self.paths(network)
         n_samples, width = record.n_samples, padded(network.n_rec)
         n_kept = record.n_steps if with_credit else 0
-        credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
-        carry = no_carry(network, n_samples, paths.kind)
+        credits = np.zeros((n_samples, n_kept, width), network.dtype)
+        carry, carried = no_carry(network, n_samples, paths.kind)
         columns = columns_of(network, record, paths.kind, threads)
         multiplied = multiplies(network.kernel_cell, weights, paths)
         credit_part = credit_rate if multiplied else credit
@@ -154,6 +154,7 @@ class PathRule:
                 yield piece_of_work(first_step, piece)
 
         gradients = sum_over_samples(network, n_samples, threads, works())
+        buffers.give_back(carried)
         return gradients, credits[..., : network.n_rec].transpose(1, 0, 2)
 
     def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:

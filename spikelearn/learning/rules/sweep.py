@@ -59,18 +59,23 @@ def padded_rows(network: RecurrentNetwork, rows: np.ndarray) -> np.ndarray:
     return copy
 
 
-def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
-    """Return what a sweep carries before the last step of a trial."""
+def no_carry(
+    network: RecurrentNetwork, n_samples: int, kind: int
+) -> tuple[Carry, np.ndarray]:
+    """Return what a sweep carries before the last step of a trial, and its memory.
+
+    The memory may be given back (`buffers.give_back`) after the sweep.
+    """
     longest, width = network.kernel_constants.longest_delay, padded(network.n_rec)
     n_back = 0 if kind in (LOCAL, FULL, DIAGONAL) else longest
     n_hidden = 2 if kind == SMOOTHED else 0
     n_rows = 3 + longest + n_back + n_hidden
-    rows = aligned_zeros((n_rows, n_samples, width), network.dtype)
+    rows = buffers.take((n_rows, n_samples, width), network.dtype)
 
     def several(first: int, n: int) -> np.ndarray:
         return rows[first : first + n].reshape(n_samples, n, width)
 
-    return Carry(
+    carry = Carry(
         gv=rows[0],
         ga=rows[1],
         later=several(3, longest),
@@ -78,6 +83,7 @@ def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
         cross=rows[2],
         hidden=several(3 + longest + n_back, n_hidden),
     )
+    return carry, rows
 
 
 def columns_of(
@@ -116,14 +122,15 @@ def sum_over_samples(
     do not exist get 0.
     """
     params = network.params
+    dtype = network.dtype
     groups = [
         Accumulators(
-            w=buffers.zeros(params.rows.shape, network.dtype),
-            bias=aligned_zeros(params.bias_row.shape, network.dtype),
-            w_out=np.zeros_like(params.out_rows),
-            b_out=np.zeros_like(params.b_out),
+            w=new(params.rows.shape, dtype),
+            bias=new(params.bias_row.shape, dtype),
+            w_out=np.zeros(params.out_rows.shape, dtype),
+            b_out=np.zeros(params.b_out.shape, dtype),
         )
-        for _ in sample_groups(n_samples)
+        for new in _allocators(len(sample_groups(n_samples)))
     ]
     for work in works:
         job = partial(_in_group, work, groups)
@@ -132,6 +139,8 @@ def sum_over_samples(
     for other in groups[1:]:
         for sum_, part in zip(summed, other, strict=True):
             sum_ += part
+        buffers.give_back(other.w)
+        buffers.give_back(other.bias)
     network.clear_absent(summed.w, summed.w_out)
     n_in, n_rec = network.n_in, network.n_rec
     return Gradients(
@@ -141,6 +150,11 @@ def sum_over_samples(
         b_out=summed.b_out,
         bias=summed.bias[:n_rec],
     )
+
+
+def _allocators(n_groups: int) -> list[Callable[..., np.ndarray]]:
+    """Return who makes zeros for each group: the first becomes the gradient."""
+    return [buffers.zeros] + [buffers.take] * (n_groups - 1)
 
 
 def _in_group(

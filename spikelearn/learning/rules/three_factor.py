@@ -58,7 +58,7 @@ class SpikeTimingRule:
         """
         weights, trajectory = network.kernel_weights(), record.trajectory
         rows = padded_rows(network, modulator)
-        later = no_carry(network, record.n_samples, LOCAL).later
+        carry, _ = no_carry(network, record.n_samples, LOCAL)
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             filter_signals(weights.kappa, signals, start, stop)
@@ -72,7 +72,7 @@ class SpikeTimingRule:
                 pairing,
                 start,
                 stop,
-                later,
+                carry.later,
                 out,
             )
 
