@@ -24,7 +24,14 @@ from spikelearn.kernels.adjoint import (
     credit_readout,
     filter_back,
 )
-from spikelearn.kernels.eligibility import Traces, accumulate
+from spikelearn.kernels.eligibility import (
+    ADAPTATION,
+    ELIGIBILITY,
+    Traces,
+    accumulate,
+    credit_readout_online,
+    workspace,
+)
 from spikelearn.kernels.paths import (
     DIAGONAL,
     FULL,
@@ -171,10 +178,8 @@ class PathRule:
             If traces that run forward cannot compute the rule in this network.
         """
         self._check_online(network)
-        shapes = trace_shapes(network, n_samples)
-        dtypes = dict.fromkeys(shapes, np.dtype(network.dtype))
-        dtypes["time"] = np.dtype(np.int64)
-        return Traces(**{k: np.zeros(shapes[k], dtypes[k]) for k in shapes})
+        shapes = trace_shapes(network, n_samples, self.paths(network).kind)
+        return Traces(**{k: aligned_zeros(v, network.dtype) for k, v in shapes.items()})
 
     def _check_online(self, network: RecurrentNetwork) -> None:
         self.check(network)
@@ -216,13 +221,19 @@ class PathRule:
         self._check_online(network)
         for name in self.needs(network):
             record.state(name)
-        for name, shape in trace_shapes(network, record.n_samples).items():
+        weights, paths = network.kernel_weights(), self.paths(network)
+        shapes = trace_shapes(network, record.n_samples, paths.kind)
+        for name, shape in shapes.items():
             got = getattr(traces, name).shape
             require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
-        weights, paths = network.kernel_weights(), self.paths(network)
+        n_rows, n_pad = traces.synapses.shape[2:]
 
         def work(start: int, stop: int, out: Accumulators) -> None:
+            filter_back(weights.kappa, signals.error, start, stop, signals.ebar)
+            readout = (weights, record.trajectory, signals.ebar)
+            credit_readout(*readout, 0, start, stop, out)
+            credit_readout_online(*readout, start, stop, traces, out)
             accumulate(
                 network.kernel_cell,
                 weights,
@@ -233,6 +244,7 @@ class PathRule:
                 start,
                 stop,
                 traces,
+                workspace(n_rows, n_pad, weights.longest_delay, network.dtype),
                 out,
             )
 
@@ -255,18 +267,30 @@ def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
 
 
 def trace_shapes(
-    network: RecurrentNetwork, n_samples: int
+    network: RecurrentNetwork, n_samples: int, kind: int
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the traces of a trial by name."""
-    n, longest = padded(network.n_rec), int(np.max(network.delay))
-    of_synapses = ("synapse", "membrane", "adaptation", "eligibility", "filtered")
-    rows = (n_samples, network.n_in + network.n_rec + 1, n)
-    return dict.fromkeys(of_synapses, rows) | {
-        "output": (n_samples, longest, n),
+    n, longest = network.n_rec, int(np.max(network.delay))
+    rows, shared = network.n_in + n + 1, shares_membrane(network, kind)
+    n_traces = ELIGIBILITY + (kind == DIAGONAL)
+    if shared:
+        n_traces = ADAPTATION + network.kernel_cell.has_adaptation
+    return {
+        "synapses": (n_samples, n_traces, rows, padded(n)),
+        "shared": (n_samples, 2 if shared else 0, rows),
+        "output": (n_samples, n, longest),
         "output_filtered": (n_samples, n),
         "one_filtered": (n_samples,),
-        "time": (n_samples,),
     }
+
+
+def shares_membrane(network: RecurrentNetwork, kind: int) -> bool:
+    """Return whether all synapses of a presynaptic unit have one membrane trace."""
+    cell, n = network.kernel_cell, network.n_rec
+    same_delay = not isinstance(network.delay, np.ndarray)
+    own = kind == DIAGONAL or cell.reset_to_zero or cell.outside
+    constants = (cell.alpha_m, cell.alpha_s, cell.zeta)
+    return same_delay and not own and all(np.ptp(c[:n]) == 0 for c in constants)
 
 
 def sum_over_samples(
