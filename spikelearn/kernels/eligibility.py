@@ -19,6 +19,7 @@ from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
 from spikelearn.kernels.vector import (
+    BLOCK,
     LANES,
     aligned_zeros,
     bare,
@@ -273,18 +274,25 @@ def _advance_shared(cell, weights, signal, paths, b, n_steps, traces, work, out)
     hops = paths.kind == ONE_HOP_ONLINE
     directs = signal.neuron.shape[0] > 0 or signal.direct.shape[1] > 0
     flags = (adapts, directs, hops)
-    for j in range(0, weights.w_out.shape[0], width(w)):
+    n, lanes = weights.w_out.shape[0], width(w)
+    # Columns in blocks: what is loaded of their neurons stays in the nearest cache.
+    for low in range(0, n, BLOCK * lanes):
+        high = min(low + BLOCK * lanes, n)
         for q in range(0, last, 2):
             r = min(q + 1, last - 1)  # the last row may be its own neighbour
-            g, h = load(w, (q, j)), load(w, (r, j))
-            g, h = _two_rows(flags, weights.kappa, work, n_steps, b, q, r, j, g, h, traces)
-            store(w, (q, j), g)
-            store(w, (r, j), h)
-        g = load(bias, j)
-        g, _ = _two_rows(
-            flags, weights.kappa, work, n_steps, b, last, last, j, g, g, traces
-        )
-        store(bias, j, g)
+            for j in range(low, high, lanes):
+                g, h = load(w, (q, j)), load(w, (r, j))
+                g, h = _two_rows(
+                    flags, weights.kappa, work, n_steps, b, q, r, j, g, h, traces
+                )
+                store(w, (q, j), g)
+                store(w, (r, j), h)
+        for j in range(low, high, lanes):
+            g = load(bias, j)
+            g, _ = _two_rows(
+                flags, weights.kappa, work, n_steps, b, last, last, j, g, g, traces
+            )
+            store(bias, j, g)
 
 
 @inlined
