@@ -439,22 +439,28 @@ def credit_readout_online(weights, trajectory, ebar, begin, end, traces, out):
         w_out and b_out.
     """
     n, n_out = out.w_out.shape
-    gain, kappa = weights.out_gain, weights.kappa
+    kappa, gain, n_steps = weights.kappa, weights.out_gain, trajectory.y.shape[1]
+    first, spike, output = trajectory.first, trajectory.spike, trajectory.output
+    one, mean = traces.one_filtered, traces.output_filtered
     for b in range(begin, end):
         for k in range(n_out):
             past = kappa * ebar[b, 0, k]
-            out.b_out[k] += past * traces.one_filtered[b]
+            out.b_out[k] += past * one[b]
             for i in range(n):
-                out.w_out[i, k] += past * traces.output_filtered[b, i]
-        for t in range(trajectory.y.shape[1]):
-            traces.one_filtered[b] = kappa * traces.one_filtered[b] + 1
-            for i in range(n):
-                traces.output_filtered[b, i] = kappa * traces.output_filtered[b, i]
-            if trajectory.output.shape[1] == 0:
-                for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-                    traces.output_filtered[b, trajectory.spike[e]] += gain
+                out.w_out[i, k] += past * mean[b, i]
+        decay = mean.dtype.type(1)
+        for _ in range(n_steps):
+            one[b] = kappa * one[b] + 1
+            decay = flushed(decay * kappa)
+        for i in range(n):
+            mean[b, i] = flushed(decay * mean[b, i])
+        # From the last step on back, so that only outputs cost anything.
+        weight = gain
+        for t in range(n_steps - 1, -1, -1):
+            if output.shape[1] == 0:
+                for e in range(first[b, t], first[b, t + 1]):
+                    mean[b, spike[e]] += weight
             else:
                 for i in range(n):
-                    traces.output_filtered[b, i] += gain * trajectory.output[b, t, i]
-        for i in range(n):
-            traces.output_filtered[b, i] = flushed(traces.output_filtered[b, i])
+                    mean[b, i] += weight * output[b, t, i]
+            weight = flushed(weight * kappa)

@@ -24,13 +24,12 @@ from spikelearn.kernels.adjoint import (
     credit_readout,
     filter_back,
 )
+from spikelearn.kernels import eligibility, window
 from spikelearn.kernels.eligibility import (
     ADAPTATION,
     ELIGIBILITY,
     Traces,
-    accumulate,
     credit_readout_online,
-    workspace,
 )
 from spikelearn.kernels.paths import (
     DIAGONAL,
@@ -50,6 +49,8 @@ from spikelearn.network import Record, RecurrentNetwork
 __all__ = ["PathRule", "kernel_signal", "make_paths", "sum_over_samples"]
 
 NO_HOP = np.zeros((0, 0))
+SHORTEST_WINDOW = 4
+"""Steps from which on a piece of a trial is faster in windows than step by step."""
 
 
 def make_paths(
@@ -228,6 +229,10 @@ class PathRule:
             require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
         n_rows, n_pad = traces.synapses.shape[2:]
+        memory = (n_rows, n_pad, weights.longest_delay, network.dtype)
+        accumulate, workspace = eligibility.accumulate, eligibility.workspace
+        if paths.kind != DIAGONAL and record.n_steps >= SHORTEST_WINDOW:
+            accumulate, workspace = window.accumulate_windows, window.workspace
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             filter_back(weights.kappa, signals.error, start, stop, signals.ebar)
@@ -244,7 +249,7 @@ class PathRule:
                 start,
                 stop,
                 traces,
-                workspace(n_rows, n_pad, weights.longest_delay, network.dtype),
+                workspace(*memory),
                 out,
             )
 
