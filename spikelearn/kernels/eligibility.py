@@ -32,9 +32,7 @@ from spikelearn.kernels.vector import (
 CHUNK = 16
 """Steps between two times at which the traces are in memory."""
 
-# The traces of a synapse, by their place in `Traces.synapses`. Where all neurons share
-# the membrane traces of a row the first two are enough, or the first without adaptation;
-# the last one is for DIAGONAL paths.
+# The traces of a synapse, by their place in `Traces.synapses`, as far as they are needed.
 FILTERED, ADAPTATION, MEMBRANE, SYNAPSE, ELIGIBILITY = range(5)
 
 # What a step needs to know of each neuron, by its place in `Workspace.coefficient`.
@@ -53,9 +51,10 @@ class Traces(NamedTuple):
         SYNAPSE      di/dw
         ELIGIBILITY  e of the last step
 
-    as far as the second axis of `synapses` goes. When all neurons have the same time
-    constants, MEMBRANE and SYNAPSE are those of the presynaptic unit and stand in
-    `shared`. For no trace numbers below 1e-30 are kept.
+    as far as the second axis of `synapses` goes: ELIGIBILITY is for DIAGONAL paths,
+    SYNAPSE for cells with a synaptic current. When all neurons have the same time
+    constants, MEMBRANE and SYNAPSE are those of the presynaptic unit; they stand in
+    `shared`, and ADAPTATION, where there is any, comes last. Numbers below 1e-30 are 0.
     """
 
     synapses: Any  # (B, 1 to 5, rows, n_pad)
@@ -377,7 +376,9 @@ def _row(cell, weights, trajectory, paths, b, start, stop, q, j, late, g, traces
     synapses, coefficient, sent = traces.synapses, work.coefficient, work.sent
     own, bias = paths.kind == DIAGONAL, q == synapses.shape[2] - 1
     f, eps = load(synapses, (b, FILTERED, q, j)), load(synapses, (b, ADAPTATION, q, j))
-    m, s = load(synapses, (b, MEMBRANE, q, j)), load(synapses, (b, SYNAPSE, q, j))
+    m, s = load(synapses, (b, MEMBRANE, q, j)), 0 * f
+    if synapses.shape[1] > SYNAPSE:
+        s = load(synapses, (b, SYNAPSE, q, j))
     alpha_m, alpha_s = load(cell.alpha_m, j), load(cell.alpha_s, j)
     beta, rho, zeta = load(cell.beta, j), load(cell.rho, j), load(cell.zeta, j)
     constant = 0 * zeta
@@ -416,7 +417,8 @@ def _row(cell, weights, trajectory, paths, b, start, stop, q, j, late, g, traces
     store(synapses, (b, FILTERED, q, j), flushed(f))
     store(synapses, (b, ADAPTATION, q, j), flushed(eps))
     store(synapses, (b, MEMBRANE, q, j), flushed(m))
-    store(synapses, (b, SYNAPSE, q, j), flushed(s))
+    if synapses.shape[1] > SYNAPSE:
+        store(synapses, (b, SYNAPSE, q, j), flushed(s))
     if own:
         store(synapses, (b, ELIGIBILITY, q, j), flushed(e))
     return g

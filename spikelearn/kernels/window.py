@@ -249,20 +249,64 @@ def _block(
     for wanted in range(n_traces + 1):
         _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, work)
     n_in, n_steps = events.n_in, stop - start
-    for q in range(last):
-        late = weights.delay.shape[0] > 0 and q >= n_in
-        g = _gain(GRADIENT, weights, n_in, b, n_steps, q, j, late, size, traces, work)
-        store(out.w, (q, j), load(out.w, (q, j), size) + g)
-        for x in range(n_traces):
-            g = _gain(x + 1, weights, n_in, b, n_steps, q, j, late, size, traces, work)
-            store(traces.synapses, (b, x, q, j), flushed(g))
-    g = load(work.of_bias, (GRADIENT, 0), size)
-    g += _gain(GRADIENT, weights, n_in, b, n_steps, last, j, False, size, traces, work)
-    store(out.bias, j, load(out.bias, j, size) + g)
+    for q in range(last + 1):
+        if traces.shared.shape[1] > 0:
+            g = _credit_row(b, q, j, size, traces, work)
+        else:
+            late = weights.delay.shape[0] > 0 and n_in <= q < last
+            g = _gain(GRADIENT, weights, n_in, b, n_steps, q, j, late, size, traces, work)
+            for x in range(n_traces):
+                moved = _gain(
+                    x + 1, weights, n_in, b, n_steps, q, j, late, size, traces, work
+                )
+                store(traces.synapses, (b, x, q, j), flushed(moved))
+        if q < last:
+            store(out.w, (q, j), load(out.w, (q, j), size) + g)
+        else:
+            store(out.bias, j, load(out.bias, j, size) + g)
+    # The bias is active at all steps and needs no list of them.
+    g = load(out.bias, j, size) + load(work.of_bias, (GRADIENT, 0), size)
+    store(out.bias, j, g)
     for x in range(n_traces):
-        g = load(work.of_bias, (x + 1, 0), size)
-        g += _gain(x + 1, weights, n_in, b, n_steps, last, j, False, size, traces, work)
-        store(traces.synapses, (b, x, last, j), flushed(g))
+        moved = load(traces.synapses, (b, x, last, j), size)
+        moved += load(work.of_bias, (x + 1, 0), size)
+        store(traces.synapses, (b, x, last, j), moved)
+
+
+@inlined
+def _credit_row(b, q, j, size, traces, work):
+    """Return the gradient of row q, whose membrane trace is shared. Mutates `traces`.
+
+    This is `_gain` of everything in one go.
+    """
+    synapses, past, effect = traces.synapses, work.past, work.effect
+    sent, time, first = work.sent, work.time, work.first
+    adapts = synapses.shape[1] > ADAPTATION
+    f, eps = load(synapses, (b, FILTERED, q, j), size), 0 * size
+    m, s = traces.shared[b, 0, q], traces.shared[b, 1, q]
+    g = m * load(past, (GRADIENT, MEMBRANE, 0), size)
+    g += s * load(past, (GRADIENT, SYNAPSE, 0), size)
+    g += load(past, (GRADIENT, FILTERED, 0), size) * f
+    f = load(past, (1 + FILTERED, FILTERED, 0), size) * f
+    f += m * load(past, (1 + FILTERED, MEMBRANE, 0), size)
+    f += s * load(past, (1 + FILTERED, SYNAPSE, 0), size)
+    if adapts:
+        eps = load(synapses, (b, ADAPTATION, q, j), size)
+        g += load(past, (GRADIENT, ADAPTATION, 0), size) * eps
+        f += load(past, (1 + FILTERED, ADAPTATION, 0), size) * eps
+        eps *= load(past, (1 + ADAPTATION, ADAPTATION, 0), size)
+        eps += m * load(past, (1 + ADAPTATION, MEMBRANE, 0), size)
+        eps += s * load(past, (1 + ADAPTATION, SYNAPSE, 0), size)
+    for e in range(first[q], first[q + 1]):
+        t, value = time[e], sent[q, time[e]]
+        g += value * load(effect, (GRADIENT, t, 0), size)
+        f += value * load(effect, (1 + FILTERED, t, 0), size)
+        if adapts:
+            eps += value * load(effect, (1 + ADAPTATION, t, 0), size)
+    store(synapses, (b, FILTERED, q, j), flushed(f))
+    if adapts:
+        store(synapses, (b, ADAPTATION, q, j), flushed(eps))
+    return g
 
 
 @inlined

@@ -28,6 +28,7 @@ from spikelearn.kernels import eligibility, window
 from spikelearn.kernels.eligibility import (
     ADAPTATION,
     ELIGIBILITY,
+    SYNAPSE,
     Traces,
     credit_readout_online,
 )
@@ -49,8 +50,8 @@ from spikelearn.network import Record, RecurrentNetwork
 __all__ = ["PathRule", "kernel_signal", "make_paths", "sum_over_samples"]
 
 NO_HOP = np.zeros((0, 0))
-SHORTEST_WINDOW = 4
-"""Steps from which on a piece of a trial is faster in windows than step by step."""
+SHORTEST_WINDOW = 6
+"""Steps from which on a piece of a trial is faster in a window than step by step."""
 
 
 def make_paths(
@@ -277,9 +278,12 @@ def trace_shapes(
     """Return the shapes of the traces of a trial by name."""
     n, longest = network.n_rec, int(np.max(network.delay))
     rows, shared = network.n_in + n + 1, shares_membrane(network, kind)
-    n_traces = ELIGIBILITY + (kind == DIAGONAL)
-    if shared:
-        n_traces = ADAPTATION + network.kernel_cell.has_adaptation
+    cell = network.kernel_cell
+    n_traces = SYNAPSE + cell.has_synaptic_current
+    if kind == DIAGONAL:
+        n_traces = ELIGIBILITY + 1
+    elif shared:
+        n_traces = ADAPTATION + cell.has_adaptation
     return {
         "synapses": (n_samples, n_traces, rows, padded(n)),
         "shared": (n_samples, 2 if shared else 0, rows),
