@@ -10,17 +10,28 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.adjoint import _direct, flushed
+from spikelearn.kernels.adjoint import flushed
 from spikelearn.kernels.paths import DIAGONAL, ONE_HOP_ONLINE
-from spikelearn.kernels.rate import slope
-from spikelearn.kernels.spiking import SPIKING
-from spikelearn.kernels.surrogate import pseudo_derivative
+from spikelearn.kernels.traces import (
+    ADAPTATION,
+    DIRECT,
+    ELIGIBILITY,
+    FILTERED,
+    HOP,
+    KEPT,
+    MEMBRANE,
+    PSI,
+    PSI_BETA,
+    SIGNAL,
+    SYNAPSE,
+    keep_sent,
+    list_sent,
+    prepare,
+    sent_zeros,
+)
 from spikelearn.kernels.vector import (
     BLOCK,
-    LANES,
     aligned_zeros,
     bare,
     load,
@@ -31,42 +42,6 @@ from spikelearn.kernels.vector import (
 
 CHUNK = 16
 """Steps between two times at which the traces are in memory."""
-
-# The traces of a synapse, by their place in `Traces.synapses`, as far as they are needed.
-FILTERED, ADAPTATION, MEMBRANE, SYNAPSE, ELIGIBILITY = range(5)
-
-# What a step needs to know of each neuron, by its place in `Workspace.coefficient`.
-PSI, PSI_BETA, KEPT, SIGNAL, DIRECT, HOP = range(6)
-
-
-class Traces(NamedTuple):
-    """Traces of one trial; rows are inputs, recurrent neurons and the bias.
-
-    With i, v, a and r = z the states of the postsynaptic neuron of `kernels.spiking`,
-    and e = dr/dw the eligibility through that neuron alone, a synapse has the traces
-
-        FILTERED     ebar = F_kappa(e), without `out_gain`
-        ADAPTATION   da/dw after the step
-        MEMBRANE     dv/dw (dh/dw of rate units) after the reset
-        SYNAPSE      di/dw
-        ELIGIBILITY  e of the last step
-
-    as far as the second axis of `synapses` goes: ELIGIBILITY is for DIAGONAL paths,
-    SYNAPSE for cells with a synaptic current. When all neurons have the same time
-    constants, MEMBRANE and SYNAPSE are those of the presynaptic unit; they stand in
-    `shared`, and ADAPTATION, where there is any, comes last. Numbers below 1e-30 are 0.
-    """
-
-    synapses: Any  # (B, 1 to 5, rows, n_pad)
-    shared: Any  # (B, 2, rows): MEMBRANE and SYNAPSE of all neurons, or (B, 0, rows)
-    output: Any  # (B, N, longest_delay): outputs of the last steps, the oldest first
-    output_filtered: Any  # (B, N): F_kappa of the output, times out_gain
-    one_filtered: Any  # (B,): F_kappa of 1
-
-    @property
-    def filtered(self) -> Any:
-        """The filtered eligibility ebar of every synapse, (B, rows, n_pad)."""
-        return self.synapses[:, FILTERED]
 
 
 class Workspace(NamedTuple):
@@ -86,11 +61,6 @@ def workspace(n_rows: int, n_pad: int, longest: int, dtype: Any) -> Workspace:
         membrane=aligned_zeros((n_rows, CHUNK), dtype),
         arriving=aligned_zeros((CHUNK, n_pad), dtype),
     )
-
-
-def sent_zeros(n_rows: int, n_columns: int, dtype: Any) -> np.ndarray:
-    """Return memory for `list_sent`, with columns in whole vectors."""
-    return aligned_zeros((n_rows, -(-n_columns // LANES) * LANES), dtype)
 
 
 @kernel
@@ -152,93 +122,19 @@ def _accumulate_sample(
             )
         else:
             _advance(
-                cell, weights, events, trajectory, paths, b, start, stop, traces, work, out
+                cell,
+                weights,
+                events,
+                trajectory,
+                paths,
+                b,
+                start,
+                stop,
+                traces,
+                work,
+                out,
             )
         keep_sent(weights, events.n_in, b, stop - start, work.sent, traces.output)
-
-
-@kernel
-def prepare(cell, weights, trajectory, signal, paths, b, start, stop, coefficient):
-    """Evaluate what steps `start` to `stop` need to know of each neuron.
-
-    PSI is the (pseudo-)derivative psi, PSI_BETA = psi beta, KEPT = rho - psi beta,
-    SIGNAL = L, DIRECT = M, HOP = Gamma (`accumulate`). Mutates `coefficient`.
-    """
-    n, n_pad, lanes = weights.w_out.shape[0], weights.w.shape[1], width(weights.w)
-    gain = weights.out_gain
-    for t in range(start, stop):
-        k, now = t - start, signal.first_step + t
-        for j in range(0, n_pad, lanes):
-            d = load(trajectory.distance, (b, t, j))
-            if cell.activation == SPIKING:
-                height, inverse = load(cell.height, j), load(cell.inverse_width, j)
-                psi = pseudo_derivative(cell.surrogate, d, height, inverse)
-            else:
-                psi = slope(cell.activation, d)
-            psi_beta = psi * load(cell.beta, j)
-            store(coefficient, (PSI, k, j), psi)
-            store(coefficient, (PSI_BETA, k, j), psi_beta)
-            store(coefficient, (KEPT, k, j), load(cell.rho, j) - psi_beta)
-            filtered = _direct(signal, signal.broadcast, gain, b, now, j)
-            store(coefficient, (SIGNAL, k, j), filtered)
-            direct = 0 * psi
-            if signal.neuron.shape[0] > 0:
-                direct += load(signal.neuron, (b, j))
-            if signal.direct.shape[1] > 0:
-                direct += load(signal.direct, (b, now, j))
-            store(coefficient, (DIRECT, k, j), direct)
-        if paths.kind == ONE_HOP_ONLINE:
-            for j in range(0, n_pad, lanes):
-                hop = 0 * load(coefficient, (PSI, k, j))
-                for i in range(n):
-                    back = cell.zeta[i] * coefficient[PSI, k, i]
-                    back *= coefficient[SIGNAL, k, i]
-                    hop += back * load(paths.hop, (i, j))
-                store(coefficient, (HOP, k, j), hop)
-
-
-@kernel
-def list_sent(weights, events, trajectory, b, start, stop, output, sent):
-    """List what presynaptic units send in steps `start` to `stop`.
-
-    Inputs stand in the column of their step, less `start`; outputs of neurons in the
-    column of their step, less `start`, plus the longest delay. So the column is that of
-    the step at which they arrive, where all synapses have the longest delay. The row of
-    the bias stays 0.
-
-    Mutates
-    -------
-    sent : (rows, longest_delay + steps or more) float array
-    """
-    n, span, n_in = weights.w_out.shape[0], weights.longest_delay, events.n_in
-    n_steps, spiking = trajectory.y.shape[1], trajectory.output.shape[1] == 0
-    for q in range(sent.shape[0]):
-        for column in range(0, sent.shape[1], width(sent)):
-            store(sent, (q, column), 0)
-    for i in range(n):
-        for column in range(span):
-            sent[n_in + i, column] = output[b, i, column]
-    for t in range(start, stop):
-        row = b * n_steps + t
-        for e in range(events.start[row], events.start[row + 1]):
-            graded = events.value.size > 0
-            value = events.value[e] if graded else sent.dtype.type(1)
-            sent[events.unit[e], t - start] = value
-        column = span + t - start
-        if spiking:
-            for e in range(trajectory.first[b, t], trajectory.first[b, t + 1]):
-                sent[n_in + trajectory.spike[e], column] = 1
-        else:
-            for i in range(n):
-                sent[n_in + i, column] = trajectory.output[b, t, i]
-
-
-@inlined
-def keep_sent(weights, n_in, b, n_steps, sent, output):
-    """Keep what has been sent after n_steps and may not have arrived. Mutates `output`."""
-    for i in range(weights.w_out.shape[0]):
-        for column in range(weights.longest_delay):
-            output[b, i, column] = sent[n_in + i, n_steps + column]
 
 
 @kernel
@@ -264,7 +160,7 @@ def _filter_rows(cell, sent, n_steps, b, shared, membrane):
 
 @kernel
 def _advance_shared(cell, weights, signal, paths, b, n_steps, traces, work, out):
-    """Do a chunk where rows have one membrane trace: 5 multiply-adds a synapse and step.
+    """Do a chunk where rows have one membrane trace: 5 multiply-adds a synapse.
 
     Two rows at a time share what is loaded of a neuron. Mutates `traces`, `out`.
     """
@@ -353,7 +249,19 @@ def _advance(
             if q < last:
                 g = load(out.w, (q, j))
             g = _row(
-                cell, weights, trajectory, paths, b, start, stop, q, j, late, g, traces, work
+                cell,
+                weights,
+                trajectory,
+                paths,
+                b,
+                start,
+                stop,
+                q,
+                j,
+                late,
+                g,
+                traces,
+                work,
             )
             if q < last:
                 store(out.w, (q, j), g)
@@ -422,47 +330,3 @@ def _row(cell, weights, trajectory, paths, b, start, stop, q, j, late, g, traces
     if own:
         store(synapses, (b, ELIGIBILITY, q, j), flushed(e))
     return g
-
-
-@kernel
-def credit_readout_online(weights, trajectory, ebar, begin, end, traces, out):
-    """Credit the readout's weights for the past of a piece, and move its traces on.
-
-        rbar = kappa rbar + out_gain r,   one = kappa one + 1
-
-    What the piece itself does is `adjoint.credit_readout`; the past adds
-    kappa ebar[0] rbar and kappa ebar[0] one, before they move.
-
-    Mutates
-    -------
-    traces : Traces
-        `output_filtered` and `one_filtered`.
-    out : Accumulators
-        w_out and b_out.
-    """
-    n, n_out = out.w_out.shape
-    kappa, gain, n_steps = weights.kappa, weights.out_gain, trajectory.y.shape[1]
-    first, spike, output = trajectory.first, trajectory.spike, trajectory.output
-    one, mean = traces.one_filtered, traces.output_filtered
-    for b in range(begin, end):
-        for k in range(n_out):
-            past = kappa * ebar[b, 0, k]
-            out.b_out[k] += past * one[b]
-            for i in range(n):
-                out.w_out[i, k] += past * mean[b, i]
-        decay = mean.dtype.type(1)
-        for _ in range(n_steps):
-            one[b] = kappa * one[b] + 1
-            decay = flushed(decay * kappa)
-        for i in range(n):
-            mean[b, i] = flushed(decay * mean[b, i])
-        # From the last step on back, so that only outputs cost anything.
-        weight = gain
-        for t in range(n_steps - 1, -1, -1):
-            if output.shape[1] == 0:
-                for e in range(first[b, t], first[b, t + 1]):
-                    mean[b, spike[e]] += weight
-            else:
-                for i in range(n):
-                    mean[b, i] += weight * output[b, t, i]
-            weight = flushed(weight * kappa)

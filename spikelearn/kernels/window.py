@@ -17,7 +17,8 @@ import numpy as np
 
 from spikelearn.kernels import inlined, kernel
 from spikelearn.kernels.adjoint import flushed
-from spikelearn.kernels.eligibility import (
+from spikelearn.kernels.paths import ONE_HOP_ONLINE
+from spikelearn.kernels.traces import (
     ADAPTATION,
     DIRECT,
     FILTERED,
@@ -31,7 +32,6 @@ from spikelearn.kernels.eligibility import (
     prepare,
     sent_zeros,
 )
-from spikelearn.kernels.paths import ONE_HOP_ONLINE
 from spikelearn.kernels.vector import (
     BLOCK,
     LANES,
@@ -56,8 +56,8 @@ class Workspace(NamedTuple):
     """Memory of one call; what is in it before and after means nothing.
 
     A block is BLOCK vectors of neurons. `effect[x, t]` and `past[x, y]` are what x
-    (wanted after the window) gains from a unit that arrives at t and from trace y before
-    the window; `of_bias[x]` what it gains from the bias during the window.
+    (wanted after the window) gains from a unit that arrives at t and from trace y
+    before the window; `of_bias[x]` what it gains from the bias during the window.
     """
 
     coefficient: Any  # (6, LONGEST, n_pad)
@@ -132,14 +132,36 @@ def _accumulate_sample(
         for j in range(0, whole, BLOCK * lanes):
             size = load(cell.zeta, j, BLOCK)
             _block(
-                cell, weights, events, trajectory, paths, b, start, stop, j, size,
-                traces, work, out,
+                cell,
+                weights,
+                events,
+                trajectory,
+                paths,
+                b,
+                start,
+                stop,
+                j,
+                size,
+                traces,
+                work,
+                out,
             )
         for j in range(whole, n_pad, lanes):
             size = load(cell.zeta, j)
             _block(
-                cell, weights, events, trajectory, paths, b, start, stop, j, size,
-                traces, work, out,
+                cell,
+                weights,
+                events,
+                trajectory,
+                paths,
+                b,
+                start,
+                stop,
+                j,
+                size,
+                traces,
+                work,
+                out,
             )
         if shared:
             size = load(cell.zeta, 0)
@@ -180,8 +202,9 @@ def _list_arrivals(weights, n_in, n_steps, work):
 def _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, work):
     """Sweep back over a window for the neurons from j on.
 
-    With g_x the derivative of what is wanted by trace x after a step, 1 for itself after
-    the window, and L, M and Gamma (of `eligibility.accumulate`) 0 but for the gradient:
+    With g_x the derivative of what is wanted by trace x after a step, 1 for itself
+    after the window, and L, M and Gamma (see `eligibility.accumulate`) 0 but for the
+    gradient:
 
         g_ebar = g_ebar + L,   p = psi (M + g_ebar + g_eps)
         g_m  = p + g_m         [g_m := 0 first where a spike cut m, reset "zero"]
@@ -254,7 +277,9 @@ def _block(
             g = _credit_row(b, q, j, size, traces, work)
         else:
             late = weights.delay.shape[0] > 0 and n_in <= q < last
-            g = _gain(GRADIENT, weights, n_in, b, n_steps, q, j, late, size, traces, work)
+            g = _gain(
+                GRADIENT, weights, n_in, b, n_steps, q, j, late, size, traces, work
+            )
             for x in range(n_traces):
                 moved = _gain(
                     x + 1, weights, n_in, b, n_steps, q, j, late, size, traces, work
@@ -333,7 +358,7 @@ def _gain(wanted, weights, n_in, b, n_steps, q, j, late, size, traces, work):
 
 @inlined
 def _gain_late(wanted, weights, n_in, n_steps, q, j, size, work):
-    """Set what arrives by the synapses of row q, each after its delay. Mutates `work`."""
+    """Set what arrives by the synapses of row q, after their delays. Mutates `work`."""
     delay, span, sent = weights.delay, weights.longest_delay, work.sent
     late, effect = work.late, work.effect
     store(late, 0, 0 * size)

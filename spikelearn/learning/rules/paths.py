@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
+from spikelearn.kernels import eligibility, window
 from spikelearn.kernels.adjoint import (
     Accumulators,
     Carry,
@@ -23,14 +24,6 @@ from spikelearn.kernels.adjoint import (
     credit,
     credit_readout,
     filter_back,
-)
-from spikelearn.kernels import eligibility, window
-from spikelearn.kernels.eligibility import (
-    ADAPTATION,
-    ELIGIBILITY,
-    SYNAPSE,
-    Traces,
-    credit_readout_online,
 )
 from spikelearn.kernels.paths import (
     DIAGONAL,
@@ -41,6 +34,7 @@ from spikelearn.kernels.paths import (
     Paths,
 )
 from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.kernels.traces import Traces, credit_readout_online, n_traces
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
@@ -207,11 +201,20 @@ class PathRule:
         signal: LearningSignal,
         traces: Traces,
         threads: int = 1,
+        *,
+        explicit: bool = False,
     ) -> Gradients:
         """Return the gradient of the next piece of a trial, and move the traces on.
 
         Summed over the pieces of a trial with fixed weights this is `gradients` of the
-        whole trial. `signal` belongs to the steps of the piece.
+        whole trial. `signal` belongs to the steps of the piece. Traces are exact at the
+        end of every piece, so with pieces of one step they can be seen at every step.
+
+        Parameters
+        ----------
+        explicit
+            Compute the traces of every step also where the piece is long enough for
+            them to be moved over many steps at once, which is faster.
 
         Raises
         ------
@@ -232,7 +235,8 @@ class PathRule:
         n_rows, n_pad = traces.synapses.shape[2:]
         memory = (n_rows, n_pad, weights.longest_delay, network.dtype)
         accumulate, workspace = eligibility.accumulate, eligibility.workspace
-        if paths.kind != DIAGONAL and record.n_steps >= SHORTEST_WINDOW:
+        long = record.n_steps >= SHORTEST_WINDOW
+        if long and not explicit and paths.kind != DIAGONAL:
             accumulate, workspace = window.accumulate_windows, window.workspace
 
         def work(start: int, stop: int, out: Accumulators) -> None:
@@ -278,14 +282,10 @@ def trace_shapes(
     """Return the shapes of the traces of a trial by name."""
     n, longest = network.n_rec, int(np.max(network.delay))
     rows, shared = network.n_in + n + 1, shares_membrane(network, kind)
-    cell = network.kernel_cell
-    n_traces = SYNAPSE + cell.has_synaptic_current
-    if kind == DIAGONAL:
-        n_traces = ELIGIBILITY + 1
-    elif shared:
-        n_traces = ADAPTATION + cell.has_adaptation
+    flags = network.kernel_cell.has_adaptation, network.kernel_cell.has_synaptic_current
+    own = n_traces(shared, kind == DIAGONAL, *flags)
     return {
-        "synapses": (n_samples, n_traces, rows, padded(n)),
+        "synapses": (n_samples, own, rows, padded(n)),
         "shared": (n_samples, 2 if shared else 0, rows),
         "output": (n_samples, n, longest),
         "output_filtered": (n_samples, n),

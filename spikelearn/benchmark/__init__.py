@@ -1,0 +1,1 @@
+"""How fast spikelearn is, beside what the machine can do."""
