@@ -42,7 +42,7 @@ class Traces(NamedTuple):
     `shared`, and ADAPTATION, where there is any, comes last. Numbers below 1e-30 are 0.
     """
 
-    synapses: Any  # (B, 1 to 5, rows, n_pad)
+    synapses: Any  # (B, 1 to 5, rows, n_pad or more)
     shared: Any  # (B, 2, rows): MEMBRANE and SYNAPSE of all neurons, or (B, 0, rows)
     output: Any  # (B, N, longest_delay): outputs of the last steps, the oldest first
     output_filtered: Any  # (B, N): F_kappa of the output, times out_gain
@@ -50,8 +50,8 @@ class Traces(NamedTuple):
 
     @property
     def filtered(self) -> Any:
-        """The filtered eligibility ebar of every synapse, (B, rows, n_pad)."""
-        return self.synapses[:, FILTERED]
+        """The filtered eligibility ebar of every synapse, (B, rows, N)."""
+        return self.synapses[:, FILTERED, :, : self.output.shape[1]]
 
 
 def n_traces(shared: bool, own: bool, adapts: bool, synaptic: bool) -> int:

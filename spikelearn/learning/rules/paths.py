@@ -35,7 +35,7 @@ from spikelearn.kernels.paths import (
 )
 from spikelearn.kernels.threads import run_groups, sample_groups
 from spikelearn.kernels.traces import Traces, credit_readout_online, n_traces
-from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.signals import LearningSignal
@@ -283,9 +283,11 @@ def trace_shapes(
     n, longest = network.n_rec, int(np.max(network.delay))
     rows, shared = network.n_in + n + 1, shares_membrane(network, kind)
     flags = network.kernel_cell.has_adaptation, network.kernel_cell.has_synaptic_current
+    # Rows a power of two apart would push each other out of the caches.
+    width = padded(n) + LANES
     own = n_traces(shared, kind == DIAGONAL, *flags)
     return {
-        "synapses": (n_samples, own, rows, padded(n)),
+        "synapses": (n_samples, own, rows, width),
         "shared": (n_samples, 2 if shared else 0, rows),
         "output": (n_samples, n, longest),
         "output_filtered": (n_samples, n),
