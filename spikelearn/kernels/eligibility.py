@@ -185,7 +185,7 @@ def _advance_shared(cell, weights, signal, paths, b, n_steps, traces, work, out)
         for j in range(low, high, lanes):
             g = load(bias, j)
             g, _ = _two_rows(
-                flags, weights.kappa, work, n_steps, b, last, last, j, g, g, traces
+                flags, weights.kappa, work, n_steps, b, last, last, j, g, 0 * g, traces
             )
             store(bias, j, g)
 

@@ -221,16 +221,13 @@ def _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, wo
         effect, past and of_bias of `wanted`.
     """
     coefficient, effect, past = work.coefficient, work.effect, work.past
-    zero = 0 * size
-    one = zero + 1
     alpha_m, alpha_s = load(cell.alpha_m, j, size), load(cell.alpha_s, j, size)
-    beta, rho, zeta = load(cell.beta, j, size), load(cell.rho, j, size), zero
-    zeta += load(cell.zeta, j, size)
-    g_ebar = one if wanted == FILTERED + 1 else zero
-    g_eps = one if wanted == ADAPTATION + 1 else zero
-    g_m = one if wanted == MEMBRANE + 1 else zero
-    g_s = one if wanted == SYNAPSE + 1 else zero
-    bias = zero
+    beta, rho = load(cell.beta, j, size), load(cell.rho, j, size)
+    zeta, bias = load(cell.zeta, j, size), 0 * size
+    g_ebar = 0 * size + (1 if wanted == FILTERED + 1 else 0)
+    g_eps = 0 * size + (1 if wanted == ADAPTATION + 1 else 0)
+    g_m = 0 * size + (1 if wanted == MEMBRANE + 1 else 0)
+    g_s = 0 * size + (1 if wanted == SYNAPSE + 1 else 0)
     for t in range(stop - 1, start - 1, -1):
         k = t - start
         psi = load(coefficient, (PSI, k, j), size)
