@@ -27,8 +27,10 @@ from spikelearn.kernels.traces import (
     SYNAPSE,
     keep_sent,
     list_sent,
+    load_gradient,
     prepare,
     sent_zeros,
+    store_gradient,
 )
 from spikelearn.kernels.vector import (
     BLOCK,
@@ -164,30 +166,22 @@ def _advance_shared(cell, weights, signal, paths, b, n_steps, traces, work, out)
 
     Two rows at a time share what is loaded of a neuron. Mutates `traces`, `out`.
     """
-    synapses, w, bias = traces.synapses, out.w, out.bias
-    adapts, last = synapses.shape[1] > ADAPTATION, synapses.shape[2] - 1
+    n, lanes, last = weights.w_out.shape[0], width(weights.w), work.sent.shape[0] - 1
     hops = paths.kind == ONE_HOP_ONLINE
     directs = signal.neuron.shape[0] > 0 or signal.direct.shape[1] > 0
-    flags = (adapts, directs, hops)
-    n, lanes = weights.w_out.shape[0], width(w)
+    flags = (traces.synapses.shape[1] > ADAPTATION, directs, hops)
     # Columns in blocks: what is loaded of their neurons stays in the nearest cache.
     for low in range(0, n, BLOCK * lanes):
-        high = min(low + BLOCK * lanes, n)
-        for q in range(0, last, 2):
-            r = min(q + 1, last - 1)  # the last row may be its own neighbour
-            for j in range(low, high, lanes):
-                g, h = load(w, (q, j)), load(w, (r, j))
+        for q in range(0, last + 1, 2):
+            r = min(q + 1, last)  # the last row may be its own neighbour
+            for j in range(low, min(low + BLOCK * lanes, n), lanes):
+                size = load(weights.bias, j)
+                g, h = load_gradient(out, q, j, size), load_gradient(out, r, j, size)
                 g, h = _two_rows(
                     flags, weights.kappa, work, n_steps, b, q, r, j, g, h, traces
                 )
-                store(w, (q, j), g)
-                store(w, (r, j), h)
-        for j in range(low, high, lanes):
-            g = load(bias, j)
-            g, _ = _two_rows(
-                flags, weights.kappa, work, n_steps, b, last, last, j, g, 0 * g, traces
-            )
-            store(bias, j, g)
+                store_gradient(out, q, j, g)
+                store_gradient(out, r, j, h)
 
 
 @inlined
@@ -245,9 +239,7 @@ def _advance(
         if late:
             _arrive_late(weights, n_in, q, stop - start, work.sent, work.arriving)
         for j in range(0, n, lanes):
-            g = load(out.bias, j)
-            if q < last:
-                g = load(out.w, (q, j))
+            g = load_gradient(out, q, j, load(weights.bias, j))
             g = _row(
                 cell,
                 weights,
@@ -263,10 +255,7 @@ def _advance(
                 traces,
                 work,
             )
-            if q < last:
-                store(out.w, (q, j), g)
-            else:
-                store(out.bias, j, g)
+            store_gradient(out, q, j, g)
 
 
 @inlined

@@ -160,6 +160,24 @@ def keep_sent(weights, n_in, b, n_steps, sent, output):
             output[b, i, column] = sent[n_in + i, n_steps + column]
 
 
+@inlined
+def load_gradient(out, q, j, size):
+    """Return the gradient of row q of `Traces`, for the neurons from j on."""
+    g = load(out.bias, j, size)
+    if q < out.w.shape[0]:
+        g = load(out.w, (q, j), size)
+    return g
+
+
+@inlined
+def store_gradient(out, q, j, g):
+    """Write what `load_gradient` returns. Mutates `out`."""
+    if q < out.w.shape[0]:
+        store(out.w, (q, j), g)
+    else:
+        store(out.bias, j, g)
+
+
 @kernel
 def credit_readout_online(weights, trajectory, ebar, begin, end, traces, out):
     """Credit the readout's weights for the past of a piece, and move its traces on.

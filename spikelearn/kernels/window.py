@@ -29,8 +29,10 @@ from spikelearn.kernels.traces import (
     SYNAPSE,
     keep_sent,
     list_sent,
+    load_gradient,
     prepare,
     sent_zeros,
+    store_gradient,
 )
 from spikelearn.kernels.vector import (
     BLOCK,
@@ -198,7 +200,7 @@ def _list_arrivals(weights, n_in, n_steps, work):
     first[sent.shape[0]] = end
 
 
-@inlined
+@kernel
 def _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, work):
     """Sweep back over a window for the neurons from j on.
 
@@ -270,29 +272,28 @@ def _block(
         _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, work)
     n_in, n_steps = events.n_in, stop - start
     for q in range(last + 1):
+        g = 0 * size
         if traces.shared.shape[1] > 0:
             g = _credit_row(b, q, j, size, traces, work)
         else:
             late = weights.delay.shape[0] > 0 and n_in <= q < last
-            g = _gain(
-                GRADIENT, weights, n_in, b, n_steps, q, j, late, size, traces, work
-            )
-            for x in range(n_traces):
-                moved = _gain(
-                    x + 1, weights, n_in, b, n_steps, q, j, late, size, traces, work
+            for wanted in range(n_traces + 1):
+                gain = _gain(
+                    wanted, weights, n_in, b, n_steps, q, j, late, size, traces, work
                 )
-                store(traces.synapses, (b, x, q, j), flushed(moved))
-        if q < last:
-            store(out.w, (q, j), load(out.w, (q, j), size) + g)
-        else:
-            store(out.bias, j, load(out.bias, j, size) + g)
+                if wanted == GRADIENT:
+                    g = gain
+                else:
+                    store(traces.synapses, (b, wanted - 1, q, j), flushed(gain))
+        store_gradient(out, q, j, load_gradient(out, q, j, size) + g)
     # The bias is active at all steps and needs no list of them.
-    g = load(out.bias, j, size) + load(work.of_bias, (GRADIENT, 0), size)
-    store(out.bias, j, g)
-    for x in range(n_traces):
-        moved = load(traces.synapses, (b, x, last, j), size)
-        moved += load(work.of_bias, (x + 1, 0), size)
-        store(traces.synapses, (b, x, last, j), moved)
+    for wanted in range(n_traces + 1):
+        gain = load(work.of_bias, (wanted, 0), size)
+        if wanted == GRADIENT:
+            store_gradient(out, last, j, load_gradient(out, last, j, size) + gain)
+        else:
+            gain += load(traces.synapses, (b, wanted - 1, last, j), size)
+            store(traces.synapses, (b, wanted - 1, last, j), gain)
 
 
 @inlined
@@ -337,13 +338,10 @@ def _gain(wanted, weights, n_in, b, n_steps, q, j, late, size, traces, work):
 
     Nothing depends on traces that stand before it in `Traces.synapses`.
     """
-    synapses, shared, past = traces.synapses, traces.shared, work.past
+    synapses, past = traces.synapses, work.past
     total = 0 * size
     for y in range(max(wanted - 1, 0), synapses.shape[1]):
         total += load(past, (wanted, y, 0), size) * load(synapses, (b, y, q, j), size)
-    if shared.shape[1] > 0:
-        total += shared[b, 0, q] * load(past, (wanted, MEMBRANE, 0), size)
-        total += shared[b, 1, q] * load(past, (wanted, SYNAPSE, 0), size)
     sent, time, first, effect = work.sent, work.time, work.first, work.effect
     for e in range(first[q], first[q + 1]):
         total += sent[q, time[e]] * load(effect, (wanted, time[e], 0), size)
