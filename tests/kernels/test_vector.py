@@ -125,7 +125,7 @@ def comparisons(x, y, out):
         store(out, (1, j), select(a < b, 1, b))
         store(out, (2, j), select(a != b, a, 0))
         store(out, (3, j), select(a > 0, b, -1))
-        store(out, (4, j), select(0 < b, a, b))
+        store(out, (4, j), select(0 < b, a, b))  # noqa: SIM300
         store(out, (5, j), select(x[j] > y[j], x[j], y[j]))
 
 

@@ -233,17 +233,17 @@ class PathRule:
             require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
         n_rows, n_pad = traces.synapses.shape[2:]
-        memory = (n_rows, n_pad, weights.longest_delay, network.dtype)
-        accumulate, workspace = eligibility.accumulate, eligibility.workspace
-        long = record.n_steps >= SHORTEST_WINDOW
-        if long and not explicit and paths.kind != DIAGONAL:
-            accumulate, workspace = window.accumulate_windows, window.workspace
+        sizes = (n_rows, n_pad, weights.longest_delay, network.dtype)
+        many = record.n_steps >= SHORTEST_WINDOW and not explicit
+        windows = many and paths.kind != DIAGONAL
+        accumulate = window.accumulate_windows if windows else eligibility.accumulate
 
         def work(start: int, stop: int, out: Accumulators) -> None:
             filter_back(weights.kappa, signals.error, start, stop, signals.ebar)
             readout = (weights, record.trajectory, signals.ebar)
             credit_readout(*readout, 0, start, stop, out)
             credit_readout_online(*readout, start, stop, traces, out)
+            memory = window.workspace if windows else eligibility.workspace
             accumulate(
                 network.kernel_cell,
                 weights,
@@ -254,7 +254,7 @@ class PathRule:
                 start,
                 stop,
                 traces,
-                workspace(*memory),
+                memory(*sizes),
                 out,
             )
 
