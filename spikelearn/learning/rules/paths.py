@@ -186,6 +186,8 @@ class PathRule:
                 "a request for credit while it runs. (Rules that can: e-prop, rflo, "
                 "snap-1, decolle, mdgl with variant 'online'.)"
             )
+        if kind == LOCAL:
+            return
         own = np.diagonal(np.broadcast_to(network.delay, (network.n_rec,) * 2))
         diagonal = np.diagonal(cast(np.ndarray, network.mask))
         late = kind == DIAGONAL and bool((own[diagonal] > 1).any())
