@@ -2,58 +2,68 @@
 
 The public names are those of `__all__`; everything else may change without notice.
 The companion package `hardware` turns trained networks into integers.
+
+A name is imported when it is first used, because Numba alone takes most of the time
+that importing spikelearn may take, and configurations and files need as much again.
 """
 
-from importlib.metadata import version
+from __future__ import annotations
 
-from spikelearn.citations import cite
-from spikelearn.errors import SpikelearnError
-from spikelearn.learning.gradients import Gradients
-from spikelearn.learning.homeostasis import FiringRate
-from spikelearn.learning.losses import Classification, Regression
-from spikelearn.learning.oja import Oja, WeightDecay
-from spikelearn.learning.optimizers import SGD, Adam
-from spikelearn.learning.reward import ActorCritic
-from spikelearn.learning.rules import (
-    BPTT,
-    DECOLLE,
-    MDGL,
-    RFLO,
-    RSTDP,
-    RTRL,
-    RULES,
-    STLLR,
-    EProp,
-    ModProp,
-    OnlineRule,
-    Rule,
-    RuleInfo,
-    SnAp1,
-)
-from spikelearn.learning.signals import Feedback, LearningSignal
-from spikelearn.learning.trainer import Trainer
-from spikelearn.network import (
-    ALIF,
-    CELLS,
-    LIF,
-    LeakyRate,
-    LeakyReadout,
-    Params,
-    Record,
-    RecurrentNetwork,
-    Surrogate,
-)
-from spikelearn.runs import (
-    Run,
-    RunConfig,
-    evaluate,
-    load_run,
-    resolve_config,
-    resume,
-    train,
-)
-from spikelearn.tasks import TASKS, Batch, Task
-from spikelearn.tasks import make as make_task
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
+    from spikelearn.citations import cite
+    from spikelearn.errors import SpikelearnError
+    from spikelearn.learning.gradients import Gradients
+    from spikelearn.learning.homeostasis import FiringRate
+    from spikelearn.learning.losses import Classification, Regression
+    from spikelearn.learning.oja import Oja, WeightDecay
+    from spikelearn.learning.optimizers import SGD, Adam
+    from spikelearn.learning.reward import ActorCritic
+    from spikelearn.learning.rules import (
+        BPTT,
+        DECOLLE,
+        MDGL,
+        RFLO,
+        RSTDP,
+        RTRL,
+        RULES,
+        STLLR,
+        EProp,
+        ModProp,
+        OnlineRule,
+        Rule,
+        RuleInfo,
+        SnAp1,
+    )
+    from spikelearn.learning.signals import Feedback, LearningSignal
+    from spikelearn.learning.trainer import Trainer
+    from spikelearn.network import (
+        ALIF,
+        CELLS,
+        LIF,
+        LeakyRate,
+        LeakyReadout,
+        Params,
+        Record,
+        RecurrentNetwork,
+        Surrogate,
+    )
+    from spikelearn.runs import (
+        Run,
+        RunConfig,
+        evaluate,
+        load_run,
+        resolve_config,
+        resume,
+        train,
+    )
+    from spikelearn.tasks import TASKS, Batch, Task
+    from spikelearn.tasks import make as make_task
+    from spikelearn.warmup import warm_up
+
+    __version__: str
 
 __all__ = [
     "ALIF",
@@ -104,6 +114,43 @@ __all__ = [
     "resolve_config",
     "resume",
     "train",
+    "warm_up",
 ]
 
-__version__ = version("spikelearn")
+_HOMES = {
+    "citations": "cite",
+    "errors": "SpikelearnError",
+    "learning.gradients": "Gradients",
+    "learning.homeostasis": "FiringRate",
+    "learning.losses": "Classification Regression",
+    "learning.oja": "Oja WeightDecay",
+    "learning.optimizers": "SGD Adam",
+    "learning.reward": "ActorCritic",
+    "learning.rules": "BPTT DECOLLE MDGL RFLO RSTDP RTRL RULES "
+    "STLLR EProp ModProp OnlineRule Rule RuleInfo SnAp1",
+    "learning.signals": "Feedback LearningSignal",
+    "learning.trainer": "Trainer",
+    "network": "ALIF CELLS LIF LeakyRate "
+    "LeakyReadout Params Record RecurrentNetwork Surrogate",
+    "runs": "Run RunConfig evaluate load_run resolve_config resume train",
+    "tasks": "TASKS Batch Task make_task",
+    "warmup": "warm_up",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+_NAMES_AT_HOME = {"make_task": "make"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = importlib.import_module("importlib.metadata").version(__name__)
+    elif name in _HOME:
+        module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+        value = getattr(module, _NAMES_AT_HOME.get(name, name))
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

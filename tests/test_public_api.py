@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import spikelearn
 
@@ -17,9 +21,12 @@ HEAVY = {
     "nest",
     "nir",
     "norse",
+    "pandas",
     "sklearn",
     "torch",
 }
+# Only the command line and files on disk need these.
+OF_RUNS = {"h5py", "pydantic", "rich", "tomli_w", "typer"}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -57,10 +64,43 @@ def test_star_import_gives_exactly_the_public_names():
     assert set(space) == set(spikelearn.__all__)
 
 
-def test_importing_spikelearn_loads_no_optional_package():
+def test_names_for_type_checkers_are_those_that_are_there():
+    tree = ast.parse(Path(spikelearn.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    homes = {
+        alias.asname or alias.name: node.module.removeprefix("spikelearn.")
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == spikelearn._HOME
+    assert sorted(homes) == sorted(spikelearn.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'spikelearn' has no attribute 'Nope'"):
+        spikelearn.Nope  # noqa: B018
+    assert spikelearn.__version__
+    assert set(spikelearn.__all__) < set(dir(spikelearn))
+
+
+def test_importing_spikelearn_loads_nothing_before_it_is_used():
     loaded = loaded_by("import spikelearn")
     assert "spikelearn" in loaded
-    assert loaded & HEAVY == set()
+    assert loaded & (HEAVY | OF_RUNS | {"numba", "numpy"}) == set()
+
+
+def test_the_network_and_training_load_no_package_of_runs():
+    names = "RecurrentNetwork, EProp, Adam, Trainer, make_task, cite"
+    loaded = loaded_by(f"from spikelearn import {names}")
+    assert "numba" in loaded
+    assert loaded & (HEAVY | OF_RUNS) == set()
+
+
+def test_all_of_spikelearn_loads_no_optional_package():
+    loaded = loaded_by("from spikelearn import *")
+    assert OF_RUNS - {"rich", "typer"} <= loaded
+    assert loaded & (HEAVY | {"rich", "typer"}) == set()
 
 
 def test_an_optional_package_would_be_seen():

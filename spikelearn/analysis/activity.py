@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.network import Record
+from spikelearn.network import AnyRecord, Record
 
 __all__ = [
     "active_fraction",
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-def firing_rates(record: Record, dt: float) -> np.ndarray:
+def firing_rates(record: AnyRecord, dt: float) -> np.ndarray:
     """Return the mean firing rate of every neuron over time and samples.
 
         r_j = 1000 / (B T dt) * sum_{t,b} z[t, b, j]
@@ -63,7 +63,7 @@ def interspike_cv(record: Record) -> np.ndarray:
     (n_rec,) float64 array
         NaN for a neuron with fewer than two intervals.
     """
-    n_rec = record.distance.shape[2]
+    n_rec = record.n_rec
     units, intervals = [], []
     for sample in range(record.n_samples):
         step, unit = record.spike_events(sample)

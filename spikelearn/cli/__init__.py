@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from spikelearn.cli import (
+    benchmarking,
     deployment,
     gradcheck,
     information,
@@ -16,6 +17,7 @@ from spikelearn.cli import (
     reporting,
     training,
 )
+from spikelearn.cli._common import show_messages
 from spikelearn.errors import SpikelearnError
 
 __all__ = ["app", "main"]
@@ -29,7 +31,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (quickstart, information, gradcheck, training, deployment, reporting):
+for group in (
+    quickstart,
+    information,
+    gradcheck,
+    benchmarking,
+    training,
+    deployment,
+    reporting,
+):
     group.register(app)
 
 
@@ -49,6 +59,7 @@ def main() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    show_messages()
     try:
         app()
     except SpikelearnError as error:

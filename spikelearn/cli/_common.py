@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from spikelearn.kernels.threads import usable_cores
 from spikelearn.learning.evaluation import Evaluation
 from spikelearn.learning.trainer import StepMetrics
 
@@ -33,6 +35,7 @@ __all__ = [
     "evaluation_line",
     "print_json",
     "print_table",
+    "show_messages",
     "training_progress",
 ]
 
@@ -45,13 +48,7 @@ JsonOption = Annotated[
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
 
 
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-AVAILABLE_CORES = _available_cores()
+AVAILABLE_CORES = usable_cores()
 ThreadsOption = Annotated[
     int,
     typer.Option(
@@ -60,6 +57,21 @@ ThreadsOption = Annotated[
         show_default="all cores",
     ),
 ]
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at the moment: progress bars move it aside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def show_messages() -> None:
+    """Print what spikelearn logs for people, such as why a first call takes time."""
+    logger = logging.getLogger("spikelearn")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_StandardError())
+    logger.propagate = False
 
 
 def print_json(value: Any) -> None:
@@ -108,9 +120,7 @@ def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]
     )
     stride = max(iterations // 10, 1)
     with bar:
-        task = bar.add_task(
-            "compiling kernels (first run only)", total=iterations, note=""
-        )
+        task = bar.add_task("starting", total=iterations, note="")
 
         def update(metrics: StepMetrics) -> None:
             note = f"loss {metrics.loss:.4g}"

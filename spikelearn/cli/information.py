@@ -1,4 +1,4 @@
-"""What there is, and whether it works: doctor, tasks, cells, rules, cite, chips."""
+"""What there is, and whether it works: doctor, warm-up, tasks, cells, rules, ..."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from hardware import chips as hardware_chips
 from hardware.lava_processes._lava import is_installed
 from spikelearn import citations
 from spikelearn.cli._common import JsonOption, console, print_json, print_table
+from spikelearn.cli._machine import describe_machine
 from spikelearn.errors import MissingDependency
-from spikelearn.kernels import cache_root
+from spikelearn.kernels import kernel_counts
 from spikelearn.learning.oja import PLASTICITY_TERMS
 from spikelearn.learning.rules import RULES, EProp
 from spikelearn.learning.signals import FEEDBACKS, LearningSignal
 from spikelearn.network import CELLS, RecurrentNetwork
 from spikelearn.tasks import TASKS
+from spikelearn.warmup import DTYPES, warm_up
 
 __all__ = ["register"]
 
@@ -158,7 +160,7 @@ def chips(
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Show versions and caches, compile the kernels and check a known answer."""
+    """Show versions, machine and caches, and check a known answer of the kernels."""
     started = time.perf_counter()
     problem = _check_kernels()
     seconds = time.perf_counter() - started
@@ -174,9 +176,10 @@ def doctor(as_json: JsonOption = False) -> None:
         "packages": versions["core"],
         "optional": versions["optional"],
         "lava_importable": is_installed(),
-        "kernel_cache": str(cache_root()),
         "kernel_seconds": round(seconds, 2),
+        "kernels_compiled": kernel_counts()["compiled"],
     }
+    answer |= describe_machine()
     if as_json:
         print_json(answer)
     else:
@@ -187,6 +190,26 @@ def doctor(as_json: JsonOption = False) -> None:
         print_table("Packages", ("package", "version"), listed)
     if problem is not None:
         raise typer.Exit(1)
+
+
+def warm_up_kernels(as_json: JsonOption = False) -> None:
+    """Compile the kernels of every cell and rule, once for all processes to come.
+
+    Do this before many jobs start on a machine, or while a container is built. Kernels
+    that are in the cache already are not compiled again.
+    """
+    started = time.perf_counter()
+    compiled = warm_up(DTYPES)
+    seconds = round(time.perf_counter() - started, 2)
+    machine = describe_machine()
+    if as_json:
+        print_json({"compiled": compiled, "seconds": seconds} | machine)
+        return
+    console.print(
+        f"{compiled} kernels compiled in {seconds} s; {machine['kernels_cached']} "
+        f"({machine['kernel_cache_mb']} MB) are in {machine['kernel_cache']}",
+        highlight=False,
+    )
 
 
 def _version(package: str) -> str | None:
@@ -220,6 +243,7 @@ def _check_kernels() -> str | None:
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command(epilog="Example: spikelearn doctor --json")(doctor)
+    app.command("warm-up", epilog="Example: spikelearn warm-up")(warm_up_kernels)
     app.command(epilog="Example: spikelearn tasks")(tasks)
     app.command(epilog="Example: spikelearn cells")(cells)
     app.command(epilog="Example: spikelearn rules --json")(rules)

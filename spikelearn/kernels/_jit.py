@@ -1,75 +1,82 @@
 """How kernels are compiled and cached.
 
-Numba's cache looks at the file that defines a function and not at the files it calls
-into. The cache folder is therefore named by a hash of *all* kernel sources of the
-package and of the versions that generate code, so that an edited helper never leaves a
-stale binary behind.
+The folder of compiled kernels is named by a hash of everything that their code depends
+on: *all* kernel sources of the package (an edited helper leaves no stale binary
+behind), the versions and switches that generate code, and the CPU, since kernels may
+ask for its instructions while they compile. Machines of a cluster that share a folder
+therefore neither fight over files nor run each other's code.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import llvmlite
+import llvmlite.binding
 import numba
 import numpy as np
 
-__all__ = ["cache_root", "kernel_decorator"]
+from spikelearn.kernels._storage import KernelCache, cache_root
+
+__all__ = ["host_cpu", "kernel_decorator", "kernel_folder"]
+
+SWITCHES = (  # of Numba
+    "BOUNDSCHECK",
+    "CPU_FEATURES",
+    "CPU_NAME",
+    "LOOP_VECTORIZE",
+    "OPT",
+    "SLP_VECTORIZE",
+)
 
 
-def cache_root() -> Path:
-    """Return the folder of compiled kernels.
-
-    It is `SPIKELEARN_CACHE_DIR`, else `spikelearn` in the user's cache folder, else (if
-    that cannot be written) a folder of the user in the temporary folder.
-    """
-    chosen = os.environ.get("SPIKELEARN_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    candidate = base / "spikelearn"
-    try:
-        candidate.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=candidate):
-            return candidate
-    except OSError:
-        user = getattr(os, "getuid", lambda: "user")()
-        return Path(tempfile.gettempdir()) / f"spikelearn-{user}"
+def host_cpu() -> tuple[str, dict[str, bool]]:
+    """Return LLVM's name of the CPU, and whether it has a feature, by its name."""
+    binding = llvmlite.binding
+    return binding.get_host_cpu_name(), dict(binding.get_host_cpu_features())
 
 
-def kernel_decorator(folder: Path, **options: Any) -> Callable[[Callable], Any]:
+def _generator() -> str:
+    """Return what kernels are compiled by and for, in words."""
+    versions = (platform.python_version(), numba.__version__, llvmlite.__version__)
+    switches = [f"{name}={getattr(numba.config, name, '')}" for name in SWITCHES]
+    cpu, features = host_cpu()
+    has = sorted(name for name, there in features.items() if there)
+    return "/".join((*versions, np.__version__, *switches, cpu, *has))
+
+
+def kernel_folder(sources: Path) -> Path:
+    """Return the folder of the compiled kernels of one folder of sources."""
+    digest = hashlib.sha256(_generator().encode())
+    for source in sorted(sources.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return cache_root() / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def kernel_decorator(
+    sources: Path, *, cached: bool = True, **options: Any
+) -> Callable[[Callable], Any]:
     """Return the decorator for all kernels of one package folder.
 
     Parameters
     ----------
-    folder
+    sources
         Folder whose `*.py` files are the kernel sources of the package.
+    cached
+        False for functions that are only a part of others.
     **options
-        Passed to `numba.njit` beside `cache`, `nogil` and `error_model="numpy"`.
+        Passed to `numba.njit` beside `nogil` and `error_model="numpy"`.
     """
-    digest = hashlib.sha256()
-    for source in sorted(folder.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    versions = (platform.python_version(), numba.__version__, llvmlite.__version__)
-    digest.update("/".join((*versions, np.__version__)).encode())
-    cache = str(cache_root() / f"kernels-{digest.hexdigest()[:16]}")
+    folder = kernel_folder(sources)
 
     def decorate(function: Callable) -> Any:
-        # The locator of the cache is chosen while decorating: set the folder for just
-        # that moment, so that other users of Numba in the process are left alone.
-        previous = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = cache
-        try:
-            return numba.njit(
-                function, cache=True, nogil=True, error_model="numpy", **options
-            )
-        finally:
-            numba.config.CACHE_DIR = previous
+        kernel = numba.njit(function, nogil=True, error_model="numpy", **options)
+        if cached and kernel is not function:  # it is with NUMBA_DISABLE_JIT=1
+            kernel._cache = KernelCache(function, folder)
+        return kernel
 
     return decorate

@@ -98,6 +98,29 @@ def _bare(context, builder, sig, args):
     return _make_bare(context, builder, sig.args[0], args[0])
 
 
+@type_callable(vector.bare_rows)
+def _type_bare_rows(context):
+    def typer(array):
+        is_matrix = isinstance(array, types.Array) and array.ndim == 2
+        return Bare(array.dtype, 2) if is_matrix else None
+
+    return typer
+
+
+@lower_builtin(vector.bare_rows, types.Array)
+def _bare_rows(context, builder, sig, args):
+    array = context.make_array(sig.args[0])(context, builder, args[0])
+    rows, _ = cgutils.unpack_tuple(builder, array.shape)
+    stride, _ = cgutils.unpack_tuple(builder, array.strides)
+    distance = builder.sdiv(stride, ir.Constant(I64, sig.args[0].dtype.bitwidth // 8))
+    bare = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+    bare.data = array.data
+    bare.shape = context.make_tuple(
+        builder, types.UniTuple(types.intp, 2), [rows, distance]
+    )
+    return bare._getvalue()
+
+
 @infer_getattr
 class _BareAttributes(AttributeTemplate):
     key = Bare
@@ -135,7 +158,7 @@ def _get_dtype(context, builder, kind, value):
 
 
 def _pointer(context, builder, sig, args):
-    """Return a pointer to the element at an index; sig and args begin (array, index)."""
+    """Return a pointer to an element; sig and args begin with array and index."""
     kind, index_kind = sig.args[:2]
     array = cgutils.create_struct_proxy(kind)(context, builder, value=args[0])
     parts, kinds = [args[1]], [index_kind]
@@ -213,7 +236,7 @@ class _LanesModel(PrimitiveModel):
         super().__init__(manager, lanes, _llvm_type(lanes))
 
 
-def _lanes_of(array: Any, n_vectors: int = 1) -> Lanes | None:
+def _lanes_of(array: Any, n_vectors: int = 1) -> Any:
     known = (types.float32, types.float64, types.int32)
     if isinstance(array, Bare) and array.dtype in known:
         one = vector.BYTES * 8 // array.dtype.bitwidth
@@ -290,7 +313,24 @@ def _store(context, builder, sig, args):
     return context.get_dummy_value()
 
 
-def _common(a: Any, b: Any) -> Lanes | None:
+@type_callable(vector.prefetch)
+def _type_prefetch(context):
+    return lambda array, index: types.none if _complete(array, index) else None
+
+
+@lower_builtin(vector.prefetch, Bare, types.Any)
+def _prefetch(context, builder, sig, args):
+    place = _pointer(context, builder, sig, args)
+    place = builder.bitcast(place, ir.IntType(8).as_pointer())
+    read_often_data = [ir.Constant(I32, number) for number in (0, 3, 1)]
+    kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
+    name = "llvm.prefetch.p0"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    builder.call(function, [place, *read_often_data])
+    return context.get_dummy_value()
+
+
+def _common(a: Any, b: Any) -> Any:
     """Return the vector type of an operation on two vectors, or vector and number."""
     for one, other in ((a, b), (b, a)):
         fits = isinstance(other, types.Number) or other == one
@@ -299,7 +339,7 @@ def _common(a: Any, b: Any) -> Lanes | None:
     return None
 
 
-def _binary(function: Callable, on_floats: str, on_integers: str | None) -> None:
+def _binary(function: Callable, on_floats: str, on_integers: str) -> None:
     """Make an operator known to compiled code."""
     compares = on_floats.startswith(("<", ">", "!", "="))
 
@@ -333,7 +373,7 @@ for _function, _on_floats, _on_integers in (
     (operator.isub, "fsub", "sub"),
     (operator.mul, "fmul", "mul"),
     (operator.imul, "fmul", "mul"),
-    (operator.truediv, "fdiv", None),
+    (operator.truediv, "fdiv", ""),
     (operator.gt, ">", ">"),
     (operator.lt, "<", "<"),
     (operator.ne, "!=", "!="),
@@ -367,18 +407,24 @@ def _elementwise(name, builder, sig, args):
     return _intrinsic(builder, f"llvm.{name}.{lanes}f{bits}", args[0].type, args[0])
 
 
-@type_callable(vector.exp)
-def _type_exp(context):
-    def typer(x):
-        dtype = x.dtype if isinstance(x, Lanes) else x
-        return x if isinstance(dtype, types.Float) else None
+def _float_function(function: Callable) -> None:
+    """Make a function of one float known to compiled code, by LLVM's own."""
 
-    return typer
+    @type_callable(function)
+    def _type(context):
+        def typer(x):
+            dtype = x.dtype if isinstance(x, Lanes) else x
+            return x if isinstance(dtype, types.Float) else None
+
+        return typer
+
+    @lower_builtin(function, types.Any)
+    def _lower(context, builder, sig, args):
+        return _elementwise(function.__name__, builder, sig, args)
 
 
-@lower_builtin(vector.exp, types.Any)
-def _exp(context, builder, sig, args):
-    return _elementwise("exp", builder, sig, args)
+_float_function(vector.exp)
+_float_function(vector.sqrt)
 
 
 @type_callable(vector.select)

@@ -22,12 +22,15 @@ from spikelearn.kernels.paths import (
     SMOOTHED,
 )
 from spikelearn.kernels.rate import slope
-from spikelearn.kernels.spiking import SPIKING
-from spikelearn.kernels.surrogate import pseudo_derivative
-from spikelearn.kernels.vector import BLOCK, bare, load, select, store, width
+from spikelearn.kernels.spiking import SPIKING, add_row, arrival
+from spikelearn.kernels.surrogate import TRIANGULAR, pseudo_derivative
+from spikelearn.kernels.vector import BLOCK, bare, load, prefetch, select, store, width
 
 # Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
+CACHE_BYTES = 1 << 19  # of the second-level cache of a core, for gradients
+FLUSH_EVERY = 16  # steps
+AHEAD = 4  # steps by which a record is asked for before it is needed
 
 
 class Signal(NamedTuple):
@@ -157,98 +160,177 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
     credits : (B, T, n_pad) or (B, 0, n_pad) float array
         gi of every step, where it is not empty.
     """
-    for b in range(part.begin, part.end):
-        _credit_sample(
-            bare(cell),
-            bare(weights),
-            bare(events),
-            bare(trajectory),
-            bare(signal),
-            bare(paths),
-            part,
-            b,
-            bare(carry),
-            bare(out),
-            bare(credits),
-        )
+    # Columns that do not meet are done a few at a time, so that their gradients stay in
+    # the cache while events come to all rows.
+    columns = part.high - part.low
+    dense = weights.target.size == 0
+    if dense and (paths.kind == LOCAL or paths.kind == DIAGONAL):
+        unit = BLOCK * width(bare(out.w))
+        fits = CACHE_BYTES // (out.w.shape[0] * out.w.itemsize) // unit * unit
+        columns = min(columns, max(fits, unit))
+    for low in range(part.low, part.high, columns):
+        for b in range(part.begin, part.end):
+            _credit_sample(
+                bare(cell),
+                bare(weights),
+                bare(events),
+                bare(trajectory),
+                bare(signal),
+                bare(paths),
+                Part(part.begin, part.end, low, min(low + columns, part.high)),
+                b,
+                bare(carry),
+                bare(out),
+                bare(credits),
+            )
 
 
 @kernel
 def _credit_sample(
     cell, weights, events, trajectory, signal, paths, part, b, carry, out, credits
 ):
-    n_steps, span = trajectory.y.shape[1], weights.longest_delay
+    # What most trainings are gets loops of its own, without the questions in between.
+    plain = (
+        cell.activation == SPIKING
+        and cell.surrogate == TRIANGULAR
+        and not cell.reset_to_zero
+        and not cell.has_synaptic_current
+        and signal.neuron.shape[0] == 0
+        and signal.direct.shape[1] == 0
+        and paths.kind == LOCAL
+        and credits.shape[1] == 0
+    )
+    for t in range(trajectory.y.shape[1] - 1, -1, -1):
+        if plain:
+            _step_back(
+                cell,
+                weights,
+                events,
+                trajectory,
+                signal,
+                paths,
+                part,
+                b,
+                t,
+                True,
+                carry,
+                out,
+                credits,
+            )
+        else:
+            _step_back(
+                cell,
+                weights,
+                events,
+                trajectory,
+                signal,
+                paths,
+                part,
+                b,
+                t,
+                False,
+                carry,
+                out,
+                credits,
+            )
+
+
+@inlined
+def _step_back(
+    cell,
+    weights,
+    events,
+    trajectory,
+    signal,
+    paths,
+    part,
+    b,
+    t,
+    plain,
+    carry,
+    out,
+    credits,
+):
+    """Do one step of the sweep; a constant `plain` takes questions out of the loop."""
     low, high, lanes = part.low, part.high, width(cell.alpha_m)
-    spiking = cell.activation == SPIKING
-    keeps_reset = paths.through_reset and spiking
-    has_neuron, has_direct = signal.neuron.shape[0] > 0, signal.direct.shape[1] > 0
+    now, span = signal.first_step + t, weights.longest_delay
+    slot, after = now % span, (now + 1) % span
+    spiking = plain or cell.activation == SPIKING
+    to_zero = not plain and cell.reset_to_zero
+    keeps_reset = not plain and paths.through_reset and spiking
+    has_current = not plain and cell.has_synaptic_current
+    has_neuron = not plain and signal.neuron.shape[0] > 0
+    has_direct = not plain and signal.direct.shape[1] > 0
+    keeps_credit = not plain and credits.shape[1] > 0
+    outside = not plain and cell.outside
+    kind = LOCAL if plain else paths.kind
+    surrogate = TRIANGULAR if plain else cell.surrogate
+    flush = now % FLUSH_EVERY == 0
     back = carry.later if carry.back.shape[1] == 0 else carry.back
-    slot = (signal.first_step + n_steps - 1) % span
-    after = (slot + 1) % span
-    for t in range(n_steps - 1, -1, -1):
-        now = signal.first_step + t
-        credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
-        if paths.kind != LOCAL:
-            _bring_back(paths, weights, back, b, slot, part, carry.cross)
-        for j in range(low, high, lanes):
-            direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
-            total = direct
-            if has_neuron:
-                total += load(signal.neuron, (b, j))
-            if has_direct:
-                total += load(signal.direct, (b, now, j))
-            if paths.kind != LOCAL:
-                total += load(carry.cross, (b, j))
-            d = load(trajectory.distance, (b, t, j))
-            if spiking:
-                height, inverse = load(cell.height, j), load(cell.inverse_width, j)
-                psi = pseudo_derivative(cell.surrogate, d, height, inverse)
+    credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
+    if kind != LOCAL:
+        _bring_back(paths, weights, back, b, slot, part, carry.cross)
+    for j in range(low, high, lanes):
+        direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j)
+        total = direct
+        if has_neuron:
+            total += load(signal.neuron, (b, j))
+        if has_direct:
+            total += load(signal.direct, (b, now, j))
+        if kind != LOCAL:
+            total += load(carry.cross, (b, j))
+        d = load(trajectory.distance, (b, t, j))
+        prefetch(trajectory.distance, (b, t - AHEAD, j))
+        if spiking:
+            height, inverse = load(cell.height, j), load(cell.inverse_width, j)
+            psi = pseudo_derivative(surrogate, d, height, inverse)
+        else:
+            psi = slope(cell.activation, d)
+        gv, alpha_m = load(carry.gv, (b, j)), load(cell.alpha_m, j)
+        zeta = load(cell.zeta, j)
+        if keeps_reset:
+            if to_zero:
+                lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
+                total -= select(psi != 0, lost, 0)
             else:
-                psi = slope(cell.activation, d)
-            gv, zeta = load(carry.gv, (b, j)), load(cell.zeta, j)
-            alpha_m = load(cell.alpha_m, j)
-            if keeps_reset:
-                if cell.reset_to_zero:
-                    lost = load(trajectory.v, (b, t, j)) * alpha_m * gv
-                    total -= select(psi != 0, lost, 0)
-                else:
-                    total -= load(cell.v_th, j) * gv
-            if cell.reset_to_zero:
-                gv = select(d > 0, 0, gv)
-            bias = load(out.bias, j)
-            if cell.outside:
-                gv = total + alpha_m * gv
-                gi = zeta * psi * gv
-                bias += gi
-            else:
+                total -= load(cell.v_th, j) * gv
+        if to_zero:
+            gv = select(d > 0, 0, gv)
+        if outside:
+            gv = total + alpha_m * gv
+            gi = zeta * psi * gv
+            bias = gi
+        else:
+            p = psi * total
+            if cell.has_adaptation:
                 ga = load(carry.ga, (b, j))
                 p = psi * (total + ga)
-                gv = p + alpha_m * gv
-                if cell.has_adaptation:
-                    ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
-                    store(carry.ga, (b, j), flushed(ga))
-                gi = zeta * gv
-                bias += gv
-            if cell.has_synaptic_current:
-                gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
-            gi = flushed(gi)
-            store(out.bias, j, bias)
-            store(carry.gv, (b, j), flushed(gv))
-            store(carry.later, (b, slot, j), gi)
-            if credits.shape[1] > 0:
-                store(credits, (b, t, j), gi)
-            if paths.kind > DIAGONAL:
-                if paths.kind == ONE_HOP_ONLINE:
-                    gain = weights.out_gain
-                    direct = _direct(signal, signal.broadcast, gain, b, now, j)
-                if paths.kind == SMOOTHED:
-                    g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
-                    store(back, (b, slot, j), g)
-                elif paths.kind != FULL:
-                    store(back, (b, slot, j), zeta * psi * direct)
-        credit_inputs(events, b, n_steps, t, carry.later, slot, part, out)
-        after = slot
-        slot = span - 1 if slot == 0 else slot - 1
+                ga = load(cell.rho, j) * ga - load(cell.beta, j) * p
+                if flush:
+                    ga = flushed(ga)
+                store(carry.ga, (b, j), ga)
+            gv = p + alpha_m * gv
+            gi = zeta * gv
+            bias = gv
+        if has_current:
+            gi += load(cell.alpha_s, j) * load(carry.later, (b, after, j))
+        if flush:
+            gv, gi = flushed(gv), flushed(gi)
+        store(carry.gv, (b, j), gv)
+        store(carry.later, (b, slot, j), gi)
+        store(out.bias, j, load(out.bias, j) + bias)
+        if keeps_credit:
+            store(credits, (b, t, j), gi)
+        if kind > DIAGONAL:
+            if kind == ONE_HOP_ONLINE:
+                gain = weights.out_gain
+                direct = _direct(signal, signal.broadcast, gain, b, now, j)
+            if kind == SMOOTHED:
+                g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
+                store(back, (b, slot, j), g)
+            elif kind != FULL:
+                store(back, (b, slot, j), zeta * psi * direct)
+    credit_inputs(weights, events, b, t, carry.later, slot, part, out)
 
 
 @inlined
@@ -273,8 +355,8 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
 
     ONE_HOP_ONLINE adds to kappa cross[t + 1] in place of starting at 0.
     """
-    n, lanes, delay = weights.w_out.shape[0], width(cross), weights.delay
-    same_delay, span = delay.shape[0] == 0, weights.longest_delay
+    n, lanes = weights.w_out.shape[0], width(cross)
+    same_delay, dense = weights.delay.shape[0] == 0, weights.target.size == 0
     kept = cross.dtype.type(0)
     if paths.kind == ONE_HOP_ONLINE:
         kept = weights.kappa
@@ -282,68 +364,94 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
         for j in range(part.low, part.high, lanes):
             own = load(paths.hop, (0, j)) * load(back, (b, slot, j))
             store(cross, (b, j), own)
-    elif same_delay:
-        whole = part.high - part.high % (BLOCK * lanes)
-        for j in range(part.low, whole, BLOCK * lanes):
-            _gather_back(load(cross, (b, j), BLOCK), kept, paths, back, b, slot, j, cross)
-        for j in range(whole, part.high, lanes):
-            _gather_back(load(cross, (b, j)), kept, paths, back, b, slot, j, cross)
     elif paths.kind == DIAGONAL:
         for j in range(part.low, min(part.high, n)):
-            late = (slot + delay[j, j]) % span
+            late = arrival(weights, j, j, slot)
             cross[b, j] = paths.hop[0, j] * back[b, late, j]
+    elif paths.kind == FULL and not dense:
+        # These hops are the weights themselves, and listed.
+        first = weights.w.shape[0] - n
+        for j in range(n):
+            total = cross.dtype.type(0)
+            for c in range(weights.start[first + j], weights.start[first + j + 1]):
+                k = weights.target[c]
+                late = arrival(weights, j, k, slot)
+                total += weights.w[first + j, k] * back[b, late, k]
+            cross[b, j] = total
+    elif same_delay:
+        for j in range(0, part.high, lanes):
+            store(cross, (b, j), flushed(kept * load(cross, (b, j))))
+        _add_scaled_rows(paths.hop, back, b, slot, cross)
     else:
         for j in range(n):
             total = kept * cross[b, j]
             for k in range(n):
-                late = slot + delay[j, k]
-                late = late - span if late >= span else late
+                late = arrival(weights, j, k, slot)
                 total += paths.hop[k, j] * back[b, late, k]
             cross[b, j] = total
 
 
 @inlined
-def _gather_back(before, kept, paths, back, b, slot, j, cross):
-    total = flushed(kept * before)
-    for k in range(paths.hop.shape[0]):
-        total += back[b, slot, k] * load(paths.hop, (k, j), total)
-    store(cross, (b, j), total)
+def _add_scaled_rows(hop, back, b, slot, cross):
+    """Add sum_k back[b, slot, k] hop[k], four rows at a time. Mutates `cross`."""
+    n, n_pad = hop.shape
+    lanes, fours = width(hop), n - n % 4
+    for k in range(0, fours, 4):
+        g_0, g_1 = back[b, slot, k], back[b, slot, k + 1]
+        g_2, g_3 = back[b, slot, k + 2], back[b, slot, k + 3]
+        for j in range(0, n_pad, lanes):
+            total = load(cross, (b, j)) + g_0 * load(hop, (k, j))
+            total += g_1 * load(hop, (k + 1, j))
+            total += g_2 * load(hop, (k + 2, j))
+            total += g_3 * load(hop, (k + 3, j))
+            store(cross, (b, j), total)
+    for k in range(fours, n):
+        add_row(cross, (b,), hop, k, back[b, slot, k])
 
 
 @inlined
 def credit_sent(weights, n_in, trajectory, later, b, t, slot, part, out):
     """Credit the recurrent weights that read an output of step t. Mutates `out`."""
-    delay, span, output = weights.delay, weights.longest_delay, trajectory.output
-    spiking = output.shape[1] == 0
+    output = trajectory.output
+    spiking, dense = output.shape[1] == 0, weights.target.size == 0
     first, last = 0, weights.w_out.shape[0]
     if spiking:
         first, last = trajectory.first[b, t], trajectory.first[b, t + 1]
-    if delay.shape[0] == 0:
-        if spiking:
-            spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
-        else:
-            for j in range(first, last):
-                _spread_scaled(output[b, t, j], n_in + j, later, b, slot, part, out.w)
+    if spiking and dense:
+        spread(trajectory.spike, first, last, n_in, later, b, slot, part, out.w)
     else:
         for e in range(first, last):
             j = trajectory.spike[e] if spiking else e
             value = later.dtype.type(1) if spiking else output[b, t, j]
-            for k in range(part.low, min(part.high, delay.shape[1])):
-                late = slot + delay[j, k]
-                late = late - span if late >= span else late
-                out.w[n_in + j, k] += value * later[b, late, k]
+            row = n_in + j
+            if dense:
+                _spread_scaled(value, row, later, b, slot, part, out.w)
+            else:
+                for c in range(weights.start[row], weights.start[row + 1]):
+                    k = weights.target[c]
+                    if part.low <= k < part.high:
+                        late = arrival(weights, j, k, slot)
+                        out.w[row, k] += value * later[b, late, k]
 
 
 @inlined
-def credit_inputs(events, b, n_steps, t, g, slot, part, out):
-    """Credit the weights of the inputs of step t with row `slot` of g. Mutates `out`."""
-    row = b * n_steps + t
-    first, last = events.start[row], events.start[row + 1]
-    if events.value.size == 0:
+def credit_inputs(weights, events, b, t, g, slot, part, out):
+    """Credit the weights of the inputs of step t by row `slot` of g. Mutates `out`."""
+    first, last = events.start[b, t], events.start[b, t + 1]
+    graded, dense = events.value.size > 0, weights.target.size == 0
+    if dense and not graded:
         spread(events.unit, first, last, 0, g, b, slot, part, out.w)
     else:
         for e in range(first, last):
-            _spread_scaled(events.value[e], events.unit[e], g, b, slot, part, out.w)
+            row = events.unit[e]
+            x = events.value[e] if graded else g.dtype.type(1)
+            if dense:
+                _spread_scaled(x, row, g, b, slot, part, out.w)
+            else:
+                for c in range(weights.start[row], weights.start[row + 1]):
+                    k = weights.target[c]
+                    if part.low <= k < part.high:
+                        out.w[row, k] += x * g[b, slot, k]
 
 
 @inlined

@@ -91,8 +91,7 @@ def _forward_sample(cell, weights, events, b, state, out):
     r = np.zeros(n_pad, h.dtype)
     for t in range(n_steps):
         slot = (state.time[b] + t) % span
-        row = b * n_steps + t
-        collect(cell, weights.w, events, row, out.spike, 0, 0, b, slot, state)
+        collect(cell, weights, events, t, out.spike, 0, 0, b, slot, state)
         if cell.outside:
             for j in range(n_pad):
                 u[j] = current[b, j] + weights.bias[j]

@@ -24,6 +24,7 @@ from spikelearn.kernels.vector import (
 )
 
 SPIKING = 0
+SHORT = 16  # vectors of a row up to which sums of rows stay in registers
 OUT_OF_REACH = 1e30  # a threshold whose square is infinite in float32
 
 
@@ -56,7 +57,11 @@ class Cell(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights as the kernels read them: one contiguous row per presynaptic unit."""
+    """Weights as the kernels read them: one contiguous row per presynaptic unit.
+
+    With few connections, or with delays of their own, connections are listed
+    (compressed rows), and only the weights of the list are read.
+    """
 
     w: Any  # (n_in + N, n_pad): inputs above recurrent neurons; N <= n_pad
     bias: Any  # (n_pad,)
@@ -66,6 +71,8 @@ class Weights(NamedTuple):
     out_gain: Any  # scalar of the dtype of w
     delay: Any  # (N, N) int32 as [pre, post], or (0, 0): all synapses take the longest
     longest_delay: int  # steps, >= 1
+    start: Any  # (n_in + N + 1,) int64: connections of row k are start[k] to start[k+1]
+    target: Any  # (n_connections,) int32, or (0,): rows are dense and read as a whole
 
 
 class State(NamedTuple):
@@ -82,11 +89,11 @@ class State(NamedTuple):
 
 
 class InputEvents(NamedTuple):
-    """Non-zero inputs of all samples in compressed rows, row = sample * T + step."""
+    """Non-zero inputs: those of sample b at step t are start[b, t] to start[b, t+1]."""
 
-    start: Any  # (B * T + 1,) int64
-    unit: Any  # (n_events,) int32
-    value: Any  # (n_events,) or (0,) when all values are 1
+    start: Any  # (B, T + 1) int64
+    unit: Any  # (B * (T * n_in + LANES),) int32
+    value: Any  # as long as `unit`, or (0,) when all values are 1
     n_in: int
 
 
@@ -116,7 +123,7 @@ def pad_cell(cell: Cell) -> Cell:
     of the rest 0: nothing of them reaches a neuron or a gradient.
     """
     dtype = cell.v_th.dtype
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, value in cell._asdict().items():
         if isinstance(value, np.ndarray):
             arrays[name] = aligned_zeros((padded(value.size),), dtype)
@@ -127,33 +134,35 @@ def pad_cell(cell: Cell) -> Cell:
 
 
 @kernel
-def count_events(x):
-    """Count the non-zero entries of each row of x (R, n_in)."""
-    counts = np.zeros(x.shape[0], np.int64)
-    for row in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            if x[row, k] != 0:
-                counts[row] += 1
-    return counts
-
-
-@kernel
-def list_events(x, start, unit, value):
-    """List the non-zero entries of x (R, n_in) row by row.
+def list_events(x, begin, end, events):
+    """List the non-zero entries of x (T, B, n_in) for samples `begin` to `end`.
 
     Mutates
     -------
-    unit : (n_events,) int32
-    value : (n_events,) float, or empty when only the units are wanted
+    events : InputEvents
     """
-    for row in range(x.shape[0]):
-        e = start[row]
-        for k in range(x.shape[1]):
-            if x[row, k] != 0:
+    for b in range(begin, end):
+        _list_sample(bare(x), b, bare(events))
+
+
+@kernel
+def _list_sample(x, b, events):
+    start, unit, value = events.start, events.unit, events.value
+    n_steps, n_samples, n_in = x.shape
+    e = b * (unit.size // n_samples)
+    start[b, 0] = e
+    for t in range(n_steps):
+        # Every entry is written, and overwritten unless it counts: no branch.
+        if value.size > 0:
+            for k in range(n_in):
                 unit[e] = k
-                if value.size > 0:
-                    value[e] = x[row, k]
-                e += 1
+                value[e] = x[t, b, k]
+                e += x[t, b, k] != 0
+        else:
+            for k in range(n_in):
+                unit[e] = k
+                e += x[t, b, k] != 0
+        start[b, t + 1] = e
 
 
 @kernel
@@ -182,67 +191,36 @@ def forward(cell, weights, events, begin, end, state, out):
 
 @kernel
 def _forward_sample(cell, weights, events, b, state, out):
-    distance, spike, first = out.distance, out.spike, out.first
-    keeps_distance, keeps_states = distance.shape[1] > 0, out.v.shape[1] > 0
-    n_pad, lanes = cell.alpha_m.size, width(cell.alpha_m)
+    spike, first = out.spike, out.first
     n_steps, span = first.shape[1] - 1, weights.longest_delay
-    same_delay = weights.delay.shape[0] == 0
-    minus_infinity = state.v.dtype.type(-np.inf)
+    dense = weights.target.size == 0
+    # What most networks are gets a loop of its own, without the questions in between.
+    plain = not (cell.has_refractory or cell.reset_to_zero or out.v.shape[1] > 0)
 
     slot = state.time[b] % span
     n_spikes = b * (spike.size // first.shape[0])
     first[b, 0] = n_spikes
     for t in range(n_steps):
         begin, end = 0, 0
-        if same_delay and t >= span:
+        if dense and t >= span:
             begin, end = first[b, t - span], first[b, t - span + 1]
-        row = b * n_steps + t
-        collect(cell, weights.w, events, row, spike, begin, end, b, slot, state)
+        collect(cell, weights, events, t, spike, begin, end, b, slot, state)
 
         previous = n_spikes
-        for j in range(0, n_pad, lanes):
-            i = load(state.i, (b, j))
-            v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
-                load(cell.zeta, j) * i + load(weights.bias, j)
-            )
-            v -= load(state.reset, (b, j))
-            a = load(state.a, (b, j))
-            v_th = load(cell.v_th, j)
-            d = v - v_th
-            if cell.has_adaptation:
-                d = v - (v_th + load(cell.beta, j) * a)
-            if cell.has_refractory:
-                left = load(state.refractory, (b, j)) - 1
-                d = select(left > 0, minus_infinity, d)
-                left = select(d > 0, load(cell.n_ref, j), left)
-                store(state.refractory, (b, j), left)
-            fired = d > 0
-            if keeps_distance:
-                store(distance, (b, t, j), d)
-            if keeps_states:
-                store(out.v, (b, t, j), v)
-                store(out.a, (b, t, j), a)
-                store(out.i, (b, t, j), i)
-            # What the spikes of this step do at the next one.
-            if cell.reset_to_zero:
-                v = select(fired, 0, v)
-            else:
-                store(state.reset, (b, j), select(fired, v_th, 0))
-            store(state.v, (b, j), v)
-            if cell.has_adaptation:
-                a *= load(cell.rho, j)
-                store(state.a, (b, j), select(fired, a + 1, a))
-            n_spikes = emit(fired, j, spike, n_spikes)
+        if plain:
+            n_spikes = _update(cell, weights, b, t, n_spikes, True, state, out)
+        else:
+            n_spikes = _update(cell, weights, b, t, n_spikes, False, state, out)
         first[b, t + 1] = n_spikes
 
-        if not same_delay:
+        if not dense:
             for e in range(previous, n_spikes):
                 send(weights, events.n_in, spike[e], 1, slot, b, state.pending)
         _read_out(weights, b, t, previous, n_spikes, state.y, out)
         slot += 1
         if slot == span:
             slot = 0
-    if same_delay:
+    if dense:
         for t in range(max(n_steps - span, 0), n_steps):
             late = (state.time[b] + t) % span
             for e in range(first[b, t], first[b, t + 1]):
@@ -251,50 +229,160 @@ def _forward_sample(cell, weights, events, b, state, out):
 
 
 @inlined
-def collect(cell, w, events, row, spike, begin, end, b, slot, state):
+def _update(cell, weights, b, t, n_spikes, plain, state, out):
+    """Move all neurons by a step and list their spikes; return the end of the list.
+
+    A constant `plain` takes questions out of the loop.
+
+    Mutates
+    -------
+    state : State
+    out : Trajectory
+    """
+    has_refractory = not plain and cell.has_refractory
+    to_zero = not plain and cell.reset_to_zero
+    keeps_states = not plain and out.v.shape[1] > 0
+    keeps_distance = out.distance.shape[1] > 0
+    minus_infinity = state.v.dtype.type(-np.inf)
+    for j in range(0, cell.alpha_m.size, width(cell.alpha_m)):
+        i = load(state.i, (b, j))
+        v = load(cell.alpha_m, j) * load(state.v, (b, j)) + (
+            load(cell.zeta, j) * i + load(weights.bias, j)
+        )
+        v -= load(state.reset, (b, j))
+        v_th = load(cell.v_th, j)
+        d = v - v_th
+        if cell.has_adaptation:
+            a = load(state.a, (b, j))
+            d = v - (v_th + load(cell.beta, j) * a)
+        if has_refractory:
+            left = load(state.refractory, (b, j)) - 1
+            d = select(left > 0, minus_infinity, d)
+            left = select(d > 0, load(cell.n_ref, j), left)
+            store(state.refractory, (b, j), left)
+        fired = d > 0
+        if keeps_distance:
+            store(out.distance, (b, t, j), d)
+        if keeps_states:
+            store(out.v, (b, t, j), v)
+            store(out.a, (b, t, j), load(state.a, (b, j)))
+            store(out.i, (b, t, j), i)
+        # What the spikes of this step do at the next one.
+        if to_zero:
+            v = select(fired, 0, v)
+        else:
+            store(state.reset, (b, j), select(fired, v_th, 0))
+        store(state.v, (b, j), v)
+        if cell.has_adaptation:
+            a = load(cell.rho, j) * load(state.a, (b, j))
+            store(state.a, (b, j), select(fired, a + 1, a))
+        n_spikes = emit(fired, j, out.spike, n_spikes)
+    return n_spikes
+
+
+@inlined
+def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
     """Set the current of one step: i = alpha_s i + pending + spikes + inputs.
 
     What arrives are weight rows, of the neurons `spike[begin:end]` and of the inputs of
-    this row of `events`; sums stay in registers.
+    step t of sample b. Sums of short rows stay in registers; long rows are read from
+    end to end, as memory likes it.
 
     Mutates
     -------
     state : State
         `i`, and `pending`, whose slot is emptied, of sample b.
     """
+    w, current, pending = weights.w, state.i, state.pending
     n_pad, lanes = w.shape[1], width(w)
-    pending = state.pending
-    for j in range(0, n_pad - n_pad % (BLOCK * lanes), BLOCK * lanes):
-        arriving = load(pending, (b, slot, j), BLOCK)
-        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
-    for j in range(n_pad - n_pad % (BLOCK * lanes), n_pad, lanes):
-        arriving = load(pending, (b, slot, j))
-        _arrive(arriving, cell, w, events, row, spike, begin, end, b, j, state.i)
+    first, last = events.start[b, t], events.start[b, t + 1]
+    graded, dense = events.value.size > 0, weights.target.size == 0
+    whole = dense and not graded
+    if n_pad <= SHORT * lanes:
+        blocks = n_pad - n_pad % (BLOCK * lanes)
+        for j in range(0, blocks, BLOCK * lanes):
+            i = load(pending, (b, slot, j), BLOCK)
+            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i += _kept(cell, current, b, j, i)
+            if whole:
+                i = _sum_block(i, w, 0, events.unit, first, last, j)
+            store(current, (b, j), i)
+        for j in range(blocks, n_pad, lanes):
+            i = load(pending, (b, slot, j))
+            i = _sum_block(i, w, events.n_in, spike, begin, end, j)
+            i += _kept(cell, current, b, j, i)
+            if whole:
+                i = _sum_block(i, w, 0, events.unit, first, last, j)
+            store(current, (b, j), i)
+    else:
+        add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
+        for j in range(0, n_pad, lanes):
+            i = load(pending, (b, slot, j))
+            store(current, (b, j), i + _kept(cell, current, b, j, i))
+        if whole:
+            add_rows(current, (b,), w, 0, events.unit, first, last)
+    if not whole:
+        for e in range(first, last):
+            x = events.value[e] if graded else w.dtype.type(1)
+            if dense:
+                add_row(current, (b,), w, events.unit[e], x)
+            else:
+                _add_listed(weights, events.unit[e], x, b, current)
     for j in range(0, n_pad, lanes):
         store(pending, (b, slot, j), 0)
 
 
 @inlined
-def _arrive(i, cell, w, events, row, spike, begin, end, b, j, current):
-    # Spikes, memory, inputs: the same sum whether spikes come directly or by `pending`.
-    value, first, last = events.value, events.start[row], events.start[row + 1]
-    i = add_rows(i, w, events.n_in, spike, begin, end, j)
-    if cell.has_synaptic_current:
-        i += load(cell.alpha_s, j, i) * load(current, (b, j), i)
-    if value.size == 0:
-        i = add_rows(i, w, 0, events.unit, first, last, j)
-    else:
-        for e in range(first, last):
-            i += value[e] * load(w, (events.unit[e], j), i)
-    store(current, (b, j), i)
-
-
-@inlined
-def add_rows(total, w, offset, unit, first, last, j):
+def _sum_block(total, w, offset, unit, first, last, j):
     """Return total + sum_e w[offset + unit[e], j:] for first <= e < last."""
     for e in range(first, last):
         total += load(w, (offset + unit[e], j), total)
     return total
+
+
+@inlined
+def _kept(cell, current, b, j, like):
+    """Return alpha_s i, what a synapse remembers of the step before."""
+    kept = 0 * like
+    if cell.has_synaptic_current:
+        kept = load(cell.alpha_s, j, like) * load(current, (b, j), like)
+    return kept
+
+
+@inlined
+def add_rows(target, at, w, offset, unit, first, last):
+    """Add the rows offset + unit[first:last] of w, four at a time. Mutates `target`."""
+    n_pad, lanes = w.shape[1], width(w)
+    fours = first + (last - first) // 4 * 4
+    for e in range(first, fours, 4):
+        k_0, k_1 = offset + unit[e], offset + unit[e + 1]
+        k_2, k_3 = offset + unit[e + 2], offset + unit[e + 3]
+        for j in range(0, n_pad, lanes):
+            total = load(target, (*at, j)) + load(w, (k_0, j))
+            total += load(w, (k_1, j))
+            total += load(w, (k_2, j))
+            total += load(w, (k_3, j))
+            store(target, (*at, j), total)
+    for e in range(fours, last):
+        row = offset + unit[e]
+        for j in range(0, n_pad, lanes):
+            store(target, (*at, j), load(target, (*at, j)) + load(w, (row, j)))
+
+
+@inlined
+def add_row(target, at, w, row, factor):
+    """Add a row of w times a number. Mutates `target`."""
+    for j in range(0, w.shape[1], width(w)):
+        total = load(target, (*at, j)) + factor * load(w, (row, j))
+        store(target, (*at, j), total)
+
+
+@inlined
+def _add_listed(weights, row, factor, b, current):
+    """Add the listed weights of a row times a number. Mutates `current`."""
+    for c in range(weights.start[row], weights.start[row + 1]):
+        k = weights.target[c]
+        current[b, k] += factor * weights.w[row, k]
 
 
 @inlined
@@ -305,17 +393,23 @@ def send(weights, n_in, j, value, slot, b, pending):
     -------
     pending : (B, longest_delay, n_pad) float array
     """
-    w, delay, span = weights.w, weights.delay, weights.longest_delay
-    row = n_in + j
-    if delay.shape[0] == 0:
-        for k in range(0, w.shape[1], width(w)):
-            sent = load(pending, (b, slot, k)) + value * load(w, (row, k))
-            store(pending, (b, slot, k), sent)
+    w, row = weights.w, n_in + j
+    if weights.target.size == 0:
+        add_row(pending, (b, slot), w, row, value)
     else:
-        for k in range(delay.shape[1]):
-            late = slot + delay[j, k]
-            late = late - span if late >= span else late
-            pending[b, late, k] += value * w[row, k]
+        for c in range(weights.start[row], weights.start[row + 1]):
+            k = weights.target[c]
+            pending[b, arrival(weights, j, k, slot), k] += value * w[row, k]
+
+
+@inlined
+def arrival(weights, j, k, slot):
+    """Return the slot in which what j sends now arrives at k."""
+    late = slot
+    if weights.delay.shape[0] > 0:
+        late += weights.delay[j, k]
+        late = late - weights.longest_delay if late >= weights.longest_delay else late
+    return late
 
 
 @inlined

@@ -108,7 +108,7 @@ def _sample(
             store(out.bias, j, load(out.bias, j) + pairing.bias * post)
             acausal = pairing.acausal * s * load(y, (t, j))
             store(later, (b, slot, j), flushed(g) + acausal)
-        credit_inputs(events, b, n_steps, t, later, slot, part, out)
+        credit_inputs(weights, events, b, t, later, slot, part, out)
 
 
 @inlined

@@ -130,7 +130,7 @@ def list_sent(weights, events, trajectory, b, start, stop, output, sent):
     sent : (rows, longest_delay + steps or more) float array
     """
     n, span, n_in = weights.w_out.shape[0], weights.longest_delay, events.n_in
-    n_steps, spiking = trajectory.y.shape[1], trajectory.output.shape[1] == 0
+    spiking = trajectory.output.shape[1] == 0
     for q in range(sent.shape[0]):
         for column in range(0, sent.shape[1], width(sent)):
             store(sent, (q, column), 0)
@@ -138,8 +138,7 @@ def list_sent(weights, events, trajectory, b, start, stop, output, sent):
         for column in range(span):
             sent[n_in + i, column] = output[b, i, column]
     for t in range(start, stop):
-        row = b * n_steps + t
-        for e in range(events.start[row], events.start[row + 1]):
+        for e in range(events.start[b, t], events.start[b, t + 1]):
             graded = events.value.size > 0
             value = events.value[e] if graded else sent.dtype.type(1)
             sent[events.unit[e], t - start] = value

@@ -11,7 +11,7 @@ equations:
         store(v, j, select(voltage > 1.0, 0.0, voltage))
 
 LLVM cuts a vector into what the CPU has: one register with AVX-512, two with AVX2, four
-with SSE or NEON. There are no bounds checks: rows are padded to whole vectors (`padded`).
+with SSE or NEON. There are no bounds checks: rows are whole vectors (`padded`).
 
 A bare array is an array without its owner: taking it out of a tuple or handing it to a
 function counts no reference, which costs more than a vector of arithmetic. An index is
@@ -23,6 +23,7 @@ kernel runs. `kernels._llvm` teaches them to compiled code.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,14 @@ __all__ = [
     "LANES",
     "aligned_zeros",
     "bare",
+    "bare_rows",
     "emit",
     "exp",
     "load",
     "padded",
+    "prefetch",
     "select",
+    "sqrt",
     "store",
     "total",
     "width",
@@ -57,9 +61,9 @@ def padded(n: int) -> int:
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros that start at a whole vector: unaligned rows cost a fifth."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + BYTES, np.uint8)
-    skip = -raw.ctypes.data % BYTES
+    skip = -raw.__array_interface__["data"][0] % BYTES
     return raw[skip : skip + size].view(dtype).reshape(shape)
 
 
@@ -69,6 +73,15 @@ def bare(value: Any) -> Any:
     Somebody else has to keep the array alive: kernels do it for what their caller owns.
     """
     return value
+
+
+def bare_rows(array: np.ndarray) -> np.ndarray:
+    """Return a matrix without its owner, whose rows need not follow each other.
+
+    Entries of a row are neighbours. What the caller counts as columns it has to bring:
+    compiled, `shape[1]` is the distance of two rows.
+    """
+    return array
 
 
 def width(array: np.ndarray) -> int:
@@ -102,6 +115,15 @@ def select(mask: np.ndarray, yes: Any, no: Any) -> np.ndarray:
 def exp(x: Any) -> Any:
     """Return the exponential of a vector or a number."""
     return np.exp(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Return the square root of a vector or a number."""
+    return np.sqrt(x)
+
+
+def prefetch(array: np.ndarray, index: Any) -> None:
+    """Ask the memory for what is needed soon; an index outside does no harm."""
 
 
 def total(vector: np.ndarray) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelearn.analysis import firing_rates
 from spikelearn.learning.losses import Loss
-from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network import AnyRecord, RecurrentNetwork
 from spikelearn.tasks import Task
 
 __all__ = ["Evaluation", "evaluate_network", "evaluate_split", "mean_rate"]
@@ -39,7 +39,7 @@ def evaluate_network(
     """Run a split through a network and average its scores over samples."""
 
     def run_batch(x: np.ndarray) -> tuple[np.ndarray, float | None]:
-        record = network.run(x, threads=threads)
+        record = network.run(x, keep_distance=False, threads=threads)
         return record.y, mean_rate(record, network.dt)
 
     return evaluate_split(
@@ -80,6 +80,6 @@ def evaluate_split(
     return Evaluation(split, samples, total_loss / samples, accuracy, rate)
 
 
-def mean_rate(record: Record, dt: float) -> float | None:
+def mean_rate(record: AnyRecord, dt: float) -> float | None:
     """Return the mean firing rate over neurons and samples, Hz; None without spikes."""
     return float(firing_rates(record, dt).mean()) if record.spiking else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.network import Record
+from spikelearn.network import AnyRecord
 
 __all__ = ["FiringRate"]
 
@@ -45,7 +45,7 @@ class FiringRate:
             value = getattr(self, name)
             require(value >= 0, f"FiringRate.{name}", f"must be >= 0{unit}", value)
 
-    def modulator(self, record: Record, dt: float) -> np.ndarray:
+    def modulator(self, record: AnyRecord, dt: float) -> np.ndarray:
         """Return the neuron-specific signal of a trial, (B, n_rec) float64."""
         return self.running(record.spike_counts, record.n_steps, record.n_steps, dt)
 

@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.learning.gradients import global_norm
+from spikelearn.kernels.optimizers import Moments, adam
+from spikelearn.learning.gradients import as_rows, global_norm
 
 __all__ = ["SGD", "Adam", "Optimizer", "clip_gradients"]
 
@@ -160,10 +161,10 @@ class Adam:
         correction_2 = float(np.sqrt(1.0 - self.beta2**t))
         eps = self.eps if self.form == "tf1" else self.eps * correction_2
         rate = self.lr * scale * correction_2 / correction_1
+        rests = (1.0 - self.beta1, 1.0 - self.beta2)
+        moments = Moments(self.beta1, rests[0], self.beta2, rests[1], eps, rate)
         for name, w in weights.items():
-            g, m, v = gradients[name], state[f"{name}/m"], state[f"{name}/v"]
-            m *= self.beta1
-            m += (1.0 - self.beta1) * g
-            v *= self.beta2
-            v += (1.0 - self.beta2) * np.square(g)
-            w -= rate * m / (np.sqrt(v) + eps)
+            g = as_rows(gradients[name], w)
+            moved = (w, state[f"{name}/m"], state[f"{name}/v"])
+            rows, m, v = (as_rows(array, w, copy=False) for array in moved)
+            adam(moments, rows.shape[1], rows, g, m, v)

@@ -8,11 +8,12 @@ The feedback matrix B (n_rec, n_out) is independent of the rule that uses it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
+from spikelearn.network.checking import host_array
 
 __all__ = ["FEEDBACKS", "Feedback", "LearningSignal"]
 
@@ -45,6 +46,11 @@ class LearningSignal:
         Like `neuron`, with a value per step (for example from local readouts).
     reward : (T, B) array or None
         Reward prediction error, one neuromodulator for all neurons.
+
+    Raises
+    ------
+    InvalidValue
+        If one is not an array of real numbers on the CPU.
     """
 
     error: np.ndarray
@@ -53,6 +59,15 @@ class LearningSignal:
     broadcast: np.ndarray | None = None
     direct: np.ndarray | None = None
     reward: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            given = getattr(self, part.name)
+            if given is None and part.default is None:
+                continue
+            array = host_array(given, f"LearningSignal.{part.name}")
+            if array is not given:
+                object.__setattr__(self, part.name, array)
 
 
 @dataclass

@@ -16,8 +16,10 @@ from spikelearn.learning.losses import Loss, LossResult
 from spikelearn.learning.oja import PlasticityTerm
 from spikelearn.learning.optimizers import Optimizer, clip_gradients
 from spikelearn.learning.rules import OnlineRule, Rule
+from spikelearn.learning.rules.paths import PathRule
 from spikelearn.learning.signals import Feedback, LearningSignal
-from spikelearn.network import Params, RecurrentNetwork
+from spikelearn.memory import fits_surely, memory_limit_bytes
+from spikelearn.network import AnyRecord, Params, Record, RecurrentNetwork
 from spikelearn.tasks import Batch, Task
 
 __all__ = ["SCHEDULES", "StepMetrics", "Trainer"]
@@ -234,8 +236,7 @@ class Trainer:
     def _step_at_end(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a whole batch and update once."""
         network = self.network
-        needs = self.rule.needs(network)
-        record = network.run(batch.x, record=needs, threads=self.threads)
+        record = self._run(batch.x)
 
         def loss_of(y: np.ndarray) -> LossResult:
             rng = self._rng(ACTION_STREAM)
@@ -248,7 +249,7 @@ class Trainer:
         rng = self._rng(NOISE_STREAM)
         feedback, direct = self.feedback, None
         if feedback.kind == "local":
-            output, layers = record.output, network.layers
+            output, layers = cast(Record, record).output, network.layers
             direct = feedback.direct(output, layers, lambda y: loss_of(y).error)
         signal = LearningSignal(
             error=result.error,
@@ -258,11 +259,30 @@ class Trainer:
             direct=direct,
             reward=result.reward,
         )
-        estimate = self.rule.gradients(network, record, signal, threads=self.threads)
+        # Rules that need a whole record get one: see `_run`.
+        whole = cast(Record, record)
+        estimate = self.rule.gradients(network, whole, signal, threads=self.threads)
         norm = self._update(estimate, result.value)
         if self.terms:
-            self._apply_terms(record.output)
+            self._apply_terms(cast(Record, record).output)
         return result, mean_rate(record, network.dt), norm
+
+    def _run(self, x: np.ndarray) -> AnyRecord:
+        """Run a batch, with checkpoints if a whole record would take too much memory.
+
+        Half of the memory limit is for it; the sweep then runs the batch once more.
+        """
+        network, threads = self.network, self.threads
+        needs, n_steps = self.rule.needs(network), len(x)
+        n_bytes = network.record_bytes(n_steps, x.shape[1], needs)
+        outputs_needed = bool(self.terms) or self.feedback.kind == "local"
+        in_pieces = isinstance(self.rule, PathRule) and not outputs_needed
+        if in_pieces and not fits_surely(n_bytes):
+            room = memory_limit_bytes() // 2
+            if n_bytes > room:
+                chunk_steps = max(n_steps * room // n_bytes, 1)
+                return network.run_checkpointed(x, chunk_steps, threads=threads)
+        return network.run(x, record=needs, threads=threads)
 
     def _step_within(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a batch in pieces of `update_every` steps, with an update after each."""

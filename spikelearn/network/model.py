@@ -16,24 +16,25 @@ from spikelearn.kernels.spiking import (
     State,
     Trajectory,
     Weights,
-    count_events,
     forward,
     list_events,
     pad_cell,
 )
 from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
-from spikelearn.network import connectivity
+from spikelearn.memory import require_fits
+from spikelearn.network import buffers, connectivity
 from spikelearn.network.cells import LIF, Cells, LeakyRate
+from spikelearn.network.checking import host_array, kernel_array, transposed
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
-from spikelearn.network.record import Record
+from spikelearn.network.record import CheckpointedRecord, Record, unpadded
 
 __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
-PER_NEURON = ("v", "a", "i", "reset", "refractory", "pending")
+FEW_CONNECTIONS = 0.03  # up to this density, lists are faster than dense rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,9 @@ class RecurrentNetwork:
     params: Params = field(init=False, repr=False)
     cell_constants: Cell = field(init=False, repr=False)
     kernel_cell: Cell = field(init=False, repr=False)
+    kernel_constants: Weights = field(init=False, repr=False)
+    absent_rows: np.ndarray = field(init=False, repr=False)
+    absent_out: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("n_in", "n_rec", "n_out"):
@@ -130,14 +134,45 @@ class RecurrentNetwork:
         where, rule = "RecurrentNetwork.layers", f"must be sizes >= 1 with the sum {n}"
         require(sum(layers) == n and min(layers) >= 1, where, rule, layers)
         self._set("layers", layers)
+        masks = self.masks
+        rows = np.hstack([masks["w_in"], masks["w_rec"]]).T
+        self._set("absent_rows", _absent(rows, padded(n)))
+        self._set("absent_out", _absent(masks["w_out"].T, self.n_out))
         self._set("params", Params(self.n_in, n, self.n_out, self.dtype))
         self._set("cell_constants", self.cell.constants(n, self.dt, self.dtype))
         self._set("kernel_cell", pad_cell(self.cell_constants))
+        self._set("kernel_constants", self._constants())
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
         object.__setattr__(self, name, value)
+
+    def _constants(self) -> Weights:
+        """Return what the kernels read beside the weights that change."""
+        kappa, gain = self.readout.factors(self.dt)
+        scalar = np.dtype(self.dtype).type
+        delay = np.zeros((0, 0), np.int32)
+        if isinstance(self.delay, np.ndarray):
+            delay = np.ascontiguousarray(self.delay.T)
+        rows = np.hstack([self.masks["w_in"], self.masks["w_rec"]]).T
+        start = np.zeros(len(rows) + 1, np.int64)
+        target = np.zeros(0, np.int32)
+        if delay.size or rows.sum() < FEW_CONNECTIONS * rows.size:
+            np.cumsum(rows.sum(axis=1), out=start[1:])
+            target = np.nonzero(rows)[1].astype(np.int32)
+        return Weights(
+            w=None,
+            bias=None,
+            w_out=None,
+            b_out=None,
+            kappa=scalar(kappa),
+            out_gain=scalar(gain),
+            delay=delay,
+            longest_delay=int(np.max(self.delay)),
+            start=start,
+            target=target,
+        )
 
     def _check_delay(self) -> None:
         n = self.n_rec
@@ -212,44 +247,41 @@ class RecurrentNetwork:
         A weight that would change its sign becomes 0. The trainer calls this after
         every update, whatever the rule and the optimiser.
         """
-        for name, mask in self.masks.items():
-            if not mask.all():
-                getattr(self.params, name)[~mask] = 0.0
+        self.clear_absent(self.params.rows, self.params.out_rows)
         if self.signs is not None:
             w_rec = self.params.w_rec
             w_rec[w_rec * self.signs < 0] = 0.0
 
+    def clear_absent(self, rows: np.ndarray, out_rows: np.ndarray) -> None:
+        """Set to 0 what belongs to no connection, in the layout of `Params.rows`."""
+        for array, absent in ((rows, self.absent_rows), (out_rows, self.absent_out)):
+            if absent.dtype == bool:
+                np.copyto(array, 0, where=absent)
+            else:
+                array.reshape(-1)[absent] = 0
+
     def kernel_weights(self) -> Weights:
         """Return the parameters as the kernels read them (no copy)."""
-        kappa, gain = self.readout.factors(self.dt)
-        scalar = np.dtype(self.dtype).type
         params = self.params
-        delay = np.zeros((0, 0), np.int32)
-        if isinstance(self.delay, np.ndarray):
-            delay = np.ascontiguousarray(self.delay.T)
-        return Weights(
+        return self.kernel_constants._replace(
             w=params.rows,
             bias=params.bias_row,
             w_out=params.out_rows,
             b_out=params.b_out,
-            kappa=scalar(kappa),
-            out_gain=scalar(gain),
-            delay=delay,
-            longest_delay=int(np.max(self.delay)),
         )
 
     def zero_state(self, n_samples: int) -> State:
         """Return the state before the first step."""
-        return self._unpadded(self._padded_zeros(n_samples))
+        return unpadded(self._padded_zeros(n_samples), self.n_rec)
 
     def _padded_zeros(self, n_samples: int) -> State:
-        longest, width = int(np.max(self.delay)), padded(self.n_rec)
-        shapes = {name: (n_samples, width) for name in State._fields}
-        shapes["y"] = (n_samples, self.n_out)
-        shapes["pending"] = (n_samples, longest, width)
-        shapes["time"] = (n_samples,)
-        dtypes = dict.fromkeys(shapes, self.dtype) | {"time": "int64"}
-        return State(**{k: aligned_zeros(shapes[k], dtypes[k]) for k in shapes})
+        longest, width = self.kernel_constants.longest_delay, padded(self.n_rec)
+        rows = aligned_zeros((5 + longest, n_samples, width), self.dtype)
+        v, a, i, reset, refractory = rows[:5]
+        pending = rows[5:].reshape(n_samples, longest, width)
+        y = np.zeros((n_samples, self.n_out), self.dtype)
+        time = np.zeros(n_samples, np.int64)
+        return State(v, a, i, reset, refractory, y, pending, time)
 
     def run(
         self,
@@ -257,6 +289,7 @@ class RecurrentNetwork:
         *,
         record: Collection[str] = (),
         state: State | None = None,
+        keep_distance: bool = True,
         threads: int = 1,
     ) -> Record:
         """Run a whole block of samples.
@@ -269,60 +302,127 @@ class RecurrentNetwork:
             States to keep besides spikes and readout: any of "v", "a", "i".
         state
             `Record.final` of an earlier block, to go on from; default: the zero state.
+        keep_distance
+            Whether to keep v - A, which learning rules read. Spikes alone are faster.
         threads
             Threads over samples. Results do not depend on it.
 
         Raises
         ------
         InvalidValue
-            If x has another shape, is not numeric or not finite, or the state is that
-            of another number of samples or of another network.
+            If x has another shape, is not numeric or not finite, is on another device
+            than the CPU, or the state is that of another number of samples or of
+            another network.
         """
-        unknown = set(record) - set(STATES)
-        where = "RecurrentNetwork.run.record"
-        require(not unknown, where, f"must be names from {STATES}", sorted(unknown))
+        if record:
+            unknown = sorted(set(record) - set(STATES))
+            where = "RecurrentNetwork.run.record"
+            require(not unknown, where, f"must be names from {STATES}", unknown)
         require(threads >= 1, "threads", "must be >= 1", threads)
-        x = np.asarray(x)
-        events = self._events(x)
+        x, events = self._events(host_array(x, "input x"))
         n_steps, n_samples = x.shape[:2]
+        if keep_distance:
+            n_bytes = self.record_bytes(n_steps, n_samples, record)
+            where, per_sample = "record of a run", n_bytes // n_samples
+            require_fits(n_bytes, where, per_sample, n_samples, "samples")
         going = self._state_to_go_on(state, n_samples)
-        n_kept = n_steps if record else 0
-        n_spiking = n_steps if self.spiking else 0
-        longest_list = n_spiking * self.n_rec + LANES if self.spiking else 0
-        out = Trajectory(
-            distance=self._rows(n_samples, n_steps),
-            first=np.empty((n_samples, n_steps + 1 if self.spiking else 0), np.int64),
-            spike=np.empty(n_samples * longest_list, np.int32),
-            output=self._rows(n_samples, n_steps - n_spiking),
-            y=np.empty((n_samples, n_steps, self.n_out), self.dtype),
-            v=self._rows(n_samples, n_kept),
-            a=self._rows(n_samples, n_kept),
-            i=self._rows(n_samples, n_kept),
-        )
+        out = self._trajectory(n_steps, n_samples, bool(record), keep_distance)
         cell, weights = self.kernel_cell, self.kernel_weights()
         kernel = forward if self.spiking else forward_rate
 
         def work(group: int, start: int, stop: int) -> None:
+            list_events(x, start, stop, events)
             kernel(cell, weights, events, start, stop, going, out)
 
         run_groups(work, n_samples, threads)
         y = out.y.transpose(1, 0, 2)
-        final = self._unpadded(going)
-        return Record(y, events, out, self.n_rec, final, frozenset(record))
+        return Record(y, events, out, self.n_rec, going, frozenset(record))
 
-    def _rows(self, n_samples: int, n_steps: int) -> np.ndarray:
-        return aligned_zeros((n_samples, n_steps, padded(self.n_rec)), self.dtype)
+    def run_checkpointed(
+        self, x: np.ndarray, chunk_steps: int, *, threads: int = 1
+    ) -> CheckpointedRecord:
+        """Run a block of samples and keep only what it takes to run pieces of it again.
 
-    def _unpadded(self, state: State) -> State:
-        """Return the state in views of the true numbers of neurons."""
-        views = {k: getattr(state, k)[..., : self.n_rec] for k in PER_NEURON}
-        return state._replace(**views)
+        The memory of a `Record` grows with the number of steps; this one keeps a state
+        every `chunk_steps` steps. Learning rules that sweep backwards take either.
+
+        Parameters
+        ----------
+        x : (T, B, n_in) array
+            As in `run`.
+        chunk_steps
+            Steps of a piece.
+        threads
+            Threads over samples.
+
+        Raises
+        ------
+        InvalidValue
+            As `run`, or if `chunk_steps` is not positive.
+        """
+        where = "RecurrentNetwork.run_checkpointed.chunk_steps"
+        require(chunk_steps >= 1, where, "must be >= 1", chunk_steps)
+        x = host_array(x, "input x")
+        self._check_input(x)
+        n_steps, n_samples = x.shape[:2]
+        y = np.empty((n_steps, n_samples, self.n_out), self.dtype)
+        counts = np.zeros((n_samples, self.n_rec), np.int64)
+        states = []
+        state = self.zero_state(n_samples)
+        for first in range(0, n_steps, chunk_steps):
+            piece = slice(first, first + chunk_steps)
+            states.append(state)
+            record = self.run(
+                x[piece], state=state, keep_distance=False, threads=threads
+            )
+            y[piece], state = record.y, record.final
+            if self.spiking:
+                counts += record.spike_counts
+        kept = (tuple(states), state, counts, self.spiking)
+        return CheckpointedRecord(y, x, chunk_steps, *kept)
+
+    def record_bytes(
+        self, n_steps: int, n_samples: int, record: Collection[str] = ()
+    ) -> int:
+        """Return about how much memory the `Record` of a run takes.
+
+        v - A (or f's argument and the rate) and the recorded states, with a spike list
+        in which one neuron of ten spikes at a step.
+        """
+        rows = 1.1 if self.spiking else 2.0
+        rows += 3.0 if record else 0.0
+        per_step = rows * padded(self.n_rec) * self.params.rows.itemsize
+        return int(n_samples * n_steps * per_step)
+
+    def _trajectory(
+        self, n_steps: int, n_samples: int, keep_states: bool, keep_distance: bool
+    ) -> Trajectory:
+        """Return room for what a run leaves behind."""
+        width, dtype, spiking = padded(self.n_rec), self.dtype, self.spiking
+        none = np.empty((n_samples, 0, width), dtype)
+        keep_distance |= not spiking
+
+        def rows(needed: bool) -> np.ndarray:
+            shape = (n_samples, n_steps, width)
+            return buffers.empty(shape, dtype) if needed else none
+
+        longest_list = n_steps * self.n_rec + LANES if spiking else 0
+        return Trajectory(
+            distance=rows(keep_distance),
+            first=np.empty((n_samples, n_steps + 1 if spiking else 0), np.int64),
+            spike=buffers.empty((n_samples * longest_list,), np.int32),
+            output=rows(not spiking),
+            y=np.empty((n_samples, n_steps, self.n_out), dtype),
+            v=rows(keep_states),
+            a=rows(keep_states),
+            i=rows(keep_states),
+        )
 
     def _state_to_go_on(self, state: State | None, n_samples: int) -> State:
         going = self._padded_zeros(n_samples)
         if state is None:
             return going
-        mine = self._unpadded(going)
+        mine = unpadded(going, self.n_rec)
         for name, own, theirs in zip(State._fields, mine, state, strict=True):
             where, rule = f"run.state.{name}", f"must have shape {own.shape}"
             require(own.shape == theirs.shape, where, rule, theirs.shape)
@@ -332,27 +432,45 @@ class RecurrentNetwork:
             own[...] = theirs
         return going
 
-    def _events(self, x: np.ndarray) -> InputEvents:
-        where = "input x"
-        rule = f"must have shape (T, B, n_in = {self.n_in})"
-        good = x.ndim == 3 and x.shape[2] == self.n_in and x.size > 0
-        hint = "Axes are time, batch, unit."
-        require(good, where, rule, f"shape {x.shape}", hint)
-        numeric = x.dtype.kind in "buif"
-        require(numeric, where, "must be numeric", f"dtype {x.dtype}")
-        if x.dtype not in (np.uint8, np.bool_):
+    def _check_input(self, x: np.ndarray) -> None:
+        if x.ndim != 3 or x.shape[2] != self.n_in or x.size == 0:
+            rule = f"must have shape (T, B, n_in = {self.n_in})"
+            order = transposed(x.shape, (None, None, self.n_in), "x")
+            hint = f"Axes are time, batch, unit. {order}".rstrip()
+            require(False, "input x", rule, f"shape {x.shape}", hint)
+
+    def _events(self, x: np.ndarray) -> tuple[np.ndarray, InputEvents]:
+        """Return the checked input as the kernels read it, and room for its events."""
+        self._check_input(x)
+        if x.dtype == bool:
+            x = x.view(np.uint8)
+        if x.dtype == np.uint8:
+            x = kernel_array(x)
+            graded = bool(np.maximum.reduce(x, axis=None) > 1)
+        else:
             with np.errstate(over="ignore"):
-                x = x.astype(self.dtype)
+                x = kernel_array(x.astype(self.dtype))
             finite = bool(np.isfinite(x).all())
             rule = f"must be finite in {self.dtype}"
-            require(finite, where, rule, "NaN or infinity")
-        rows = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(-1, self.n_in)
-        if rows.dtype == bool:
-            rows = rows.view(np.uint8)
-        start = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(count_events(rows), out=start[1:])
-        graded = bool(((rows != 0) & (rows != 1)).any())
-        unit = np.empty(start[-1], np.int32)
-        value = np.empty(start[-1] if graded else 0, self.dtype)
-        list_events(rows, start, unit, value)
-        return InputEvents(start, unit, value, self.n_in)
+            require(finite, "input x", rule, "NaN or infinity")
+            graded = bool(((x != 0) & (x != 1)).any())
+        n_steps, n_samples, n_in = x.shape
+        room = n_samples * (n_steps * n_in + LANES)
+        events = InputEvents(
+            start=np.empty((n_samples, n_steps + 1), np.int64),
+            unit=buffers.empty((room,), np.int32),
+            value=buffers.empty((room if graded else 0,), self.dtype),
+            n_in=n_in,
+        )
+        return x, events
+
+
+def _absent(mask: np.ndarray, width: int) -> np.ndarray:
+    """Return where rows of this width have no connection: flat indices if they are few.
+
+    `mask` is (pre, post); what fills a row up is left out.
+    """
+    rows = np.zeros((len(mask), width), bool)
+    rows[:, : mask.shape[1]] = ~mask
+    few = 8 * int(rows.sum()) < rows.size
+    return np.flatnonzero(rows) if few else rows

@@ -8,6 +8,7 @@ import numpy as np
 
 from spikelearn.errors import require
 from spikelearn.kernels.vector import aligned_zeros, padded
+from spikelearn.network.checking import host_array, transposed
 
 __all__ = ["Params"]
 
@@ -52,7 +53,8 @@ class Params:
         Raises
         ------
         InvalidValue
-            If one is missing, not finite or of the wrong shape; nothing is changed.
+            If one is missing, not real numbers on the CPU, not finite or of the wrong
+            shape; nothing is changed.
         """
         own = self.arrays()
         values = {}
@@ -60,9 +62,11 @@ class Params:
             where = f"Params.{name}"
             require(name in arrays, where, "must be given", f"only {sorted(arrays)}")
             with np.errstate(over="ignore"):
-                value = np.asarray(arrays[name]).astype(target.dtype)
+                value = host_array(arrays[name], where).astype(target.dtype)
             rule = f"must have shape {target.shape} (post, pre)"
-            require(value.shape == target.shape, where, rule, f"shape {value.shape}")
+            hint = transposed(value.shape, target.shape, name)
+            good = value.shape == target.shape
+            require(good, where, rule, f"shape {value.shape}", hint)
             finite = bool(np.isfinite(value).all())
             rule = f"must be finite in {target.dtype}"
             require(finite, where, rule, "NaN or infinity")

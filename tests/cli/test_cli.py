@@ -18,6 +18,7 @@ from spikelearn.tasks import TASKS
 VERBS = (
     "quickstart",
     "doctor",
+    "warm-up",
     "tasks",
     "cells",
     "rules",
@@ -88,7 +89,21 @@ def test_lists_answer_programs():
     assert "local" in lists["feedback"]
     assert [term["name"] for term in lists["terms"]] == ["oja", "weight-decay"]
     assert "loihi1" in answer("chips")
-    assert answer("doctor")["ok"] is True
+    machine = answer("doctor")
+    assert machine["ok"] is True
+    for what in ("cpu", "kernel_path", "memory_limit", "blas", "kernel_cache"):
+        assert machine[what], what
+    assert 1 <= machine["cores"] <= machine["cores_of_machine"]
+    assert machine["kernel_cache_on"] in ("local disk", "network")
+    assert machine["kernels_cached"] > 0
+    assert machine["kernel_cache_mb"] > 0
+
+
+def test_after_a_warm_up_there_is_nothing_to_compile():
+    first, again = answer("warm-up"), spikelearn("warm-up")
+    assert first["kernels_cached"] >= first["compiled"] >= 0
+    assert again.stdout.startswith("0 kernels compiled in ")
+    assert again.stderr == "", "nothing is said when everything is there"
 
 
 def test_lists_are_readable():

@@ -87,7 +87,7 @@ def test_a_new_file_changes_the_folder(sources, tmp_path):
 def test_the_chosen_folder_is_used(sources, tmp_path):
     assert cache_root() == tmp_path / "cache"
     _build()(1)
-    assert list((tmp_path / "cache").rglob("*.nbi"))
+    assert list((tmp_path / "cache").rglob("*.kernel"))
 
 
 def test_other_users_of_numba_keep_their_folder(sources, tmp_path, monkeypatch):

@@ -16,10 +16,11 @@ GRADED = st.sampled_from([0.0, 0.0, 1.0, -1.5, 0.25, 3.0])
 
 def _rebuild(events, shape):
     n_steps, n_samples, n_in = shape
-    rows = np.zeros((n_samples * n_steps, n_in))
-    row = np.repeat(np.arange(len(rows)), np.diff(events.start))
-    rows[row, events.unit] = events.value if events.value.size else 1.0
-    return rows.reshape(n_samples, n_steps, n_in).transpose(1, 0, 2)
+    x = np.zeros((n_steps, n_samples, n_in))
+    for b, t in np.ndindex(n_samples, n_steps):
+        here = slice(events.start[b, t], events.start[b, t + 1])
+        x[t, b, events.unit[here]] = events.value[here] if events.value.size else 1.0
+    return x
 
 
 def _events(x):

@@ -30,7 +30,7 @@ from spikelearn.learning.rules import (
 )
 from spikelearn.learning.signals import FEEDBACKS, Feedback, LearningSignal
 from spikelearn.learning.trainer import Trainer
-from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout
+from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, RecurrentNetwork
 from spikelearn.network.connectivity import stack
 from spikelearn.tasks import Batch
 from tests.helpers import delays, make_network
@@ -121,6 +121,36 @@ def assert_same(one, two):
     assert first.keys() == second.keys()
     for name, array in first.items():
         assert np.array_equal(second[name], array), name
+
+
+# Memory -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["e-prop", "bptt", "snap-1"])
+def test_a_trial_that_takes_too_much_memory_is_learned_in_pieces(name, monkeypatch):
+    rule = EVERY[name]
+    options = {"rate": FiringRate(20.0, 0.1), "threads": 2}
+    whole, pieces = (make_trainer(rule, **options) for _ in range(2))
+    expected = train(whole, 3)
+    chunks = []
+    run_checkpointed = RecurrentNetwork.run_checkpointed
+
+    def spy(network, x, chunk_steps, **rest):
+        chunks.append(chunk_steps)
+        return run_checkpointed(network, x, chunk_steps, **rest)
+
+    monkeypatch.setattr(RecurrentNetwork, "run_checkpointed", spy)
+    monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "16kB")
+    got = train(pieces, 3)
+    assert len(chunks) == 3
+    assert all(1 <= chunk < T for chunk in chunks)
+    for one, other in zip(got, expected, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-9)
+        assert one.rate_hz == other.rate_hz
+    for array, other in zip(
+        weights(pieces).values(), weights(whole).values(), strict=True
+    ):
+        np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-12)
 
 
 # What may exist ---------------------------------------------------------------------

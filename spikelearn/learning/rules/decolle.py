@@ -12,7 +12,7 @@ from spikelearn.kernels.adjoint import Signal
 from spikelearn.learning.rules.base import RuleInfo
 from spikelearn.learning.rules.paths import PathRule
 from spikelearn.learning.signals import LearningSignal
-from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network import AnyRecord, RecurrentNetwork
 
 __all__ = ["DECOLLE"]
 
@@ -49,7 +49,7 @@ class DECOLLE(PathRule):
     )
 
     def _signals(
-        self, network: RecurrentNetwork, record: Record, signal: LearningSignal
+        self, network: RecurrentNetwork, record: AnyRecord, signal: LearningSignal
     ) -> Signal:
         if signal.direct is None:
             raise InvalidValue(

@@ -11,7 +11,8 @@ from spikelearn.errors import require
 from spikelearn.kernels.paths import SMOOTHED, Paths
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.cell_types import require_types, type_means
-from spikelearn.learning.rules.paths import PathRule, make_paths
+from spikelearn.learning.rules.paths import PathRule
+from spikelearn.learning.rules.sweep import make_paths
 from spikelearn.network import RecurrentNetwork
 
 __all__ = ["ModProp"]

@@ -9,7 +9,7 @@ runs (`start`, `step`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import ClassVar, cast
 
 import numpy as np
@@ -18,57 +18,34 @@ from spikelearn.errors import InvalidValue, require
 from spikelearn.kernels import eligibility, window
 from spikelearn.kernels.adjoint import (
     Accumulators,
-    Carry,
     Part,
     Signal,
     credit,
     credit_readout,
-    filter_back,
 )
-from spikelearn.kernels.paths import (
-    DIAGONAL,
-    FULL,
-    LOCAL,
-    ONE_HOP_ONLINE,
-    SMOOTHED,
-    Paths,
-)
-from spikelearn.kernels.threads import run_groups, sample_groups
+from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
+from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.traces import Traces, credit_readout_online, n_traces
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
+from spikelearn.learning.rules.sweep import (
+    NO_HOP,
+    Work,
+    columns_of,
+    filter_signals,
+    kernel_signal,
+    make_paths,
+    no_carry,
+    sum_over_samples,
+)
 from spikelearn.learning.signals import LearningSignal
-from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network import AnyRecord, Record, RecurrentNetwork
 
-__all__ = ["PathRule", "kernel_signal", "make_paths", "sum_over_samples"]
+__all__ = ["PathRule"]
 
-NO_HOP = np.zeros((0, 0))
 SHORTEST_WINDOW = 6
 """Steps from which on a piece of a trial is faster in a window than step by step."""
-
-
-def make_paths(
-    network: RecurrentNetwork,
-    kind: int,
-    hop: np.ndarray,
-    *,
-    through_reset: bool = False,
-    mu: float = 0.0,
-) -> Paths:
-    """Return the paths of a rule in the dtype of the network; hop is (post, pre)."""
-    scalar = np.dtype(network.dtype).type
-    if kind == DIAGONAL:
-        hop = np.diagonal(hop)[None]
-    return Paths(kind, padded_rows(network, hop), through_reset, scalar(mu))
-
-
-def padded_rows(network: RecurrentNetwork, rows: np.ndarray) -> np.ndarray:
-    """Return a copy (..., n_pad) of rows of neurons, in the dtype of the network."""
-    shape = (*rows.shape[:-1], padded(network.n_rec))
-    copy = aligned_zeros(shape, network.dtype)
-    copy[..., : rows.shape[-1]] = rows
-    return copy
 
 
 class PathRule:
@@ -89,7 +66,7 @@ class PathRule:
         check_cell(self.info, network)
 
     def _signals(
-        self, network: RecurrentNetwork, record: Record, signal: LearningSignal
+        self, network: RecurrentNetwork, record: AnyRecord, signal: LearningSignal
     ) -> Signal:
         """Return the checked signal that the kernels get."""
         return kernel_signal(network, record, signal)
@@ -97,7 +74,7 @@ class PathRule:
     def gradients(
         self,
         network: RecurrentNetwork,
-        record: Record,
+        record: AnyRecord,
         signal: LearningSignal,
         threads: int = 1,
     ) -> Gradients:
@@ -127,42 +104,53 @@ class PathRule:
     def _sweep(
         self,
         network: RecurrentNetwork,
-        record: Record,
+        record: AnyRecord,
         signal: LearningSignal,
         threads: int,
         with_credit: bool,
     ) -> tuple[Gradients, np.ndarray]:
         self.check(network)
-        for name in self.needs(network):
-            record.state(name)
+        needs = self.needs(network)
         signals = self._signals(network, record, signal)
         weights, paths = network.kernel_weights(), self.paths(network)
         n_samples, width = record.n_samples, padded(network.n_rec)
         n_kept = record.n_steps if with_credit else 0
         credits = aligned_zeros((n_samples, n_kept, width), network.dtype)
         carry = no_carry(network, n_samples, paths.kind)
-        shared = signals.broadcast is signals.error
 
-        def work(start: int, stop: int, out: Accumulators) -> None:
-            span = (start, stop)
-            filter_back(weights.kappa, signals.error, *span, signals.ebar)
-            if not shared:
-                filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
-            credit_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
-            credit(
-                network.kernel_cell,
-                weights,
-                record.events,
-                record.trajectory,
-                signals,
-                paths,
-                Part(start, stop, 0, width),
-                carry,
-                out,
-                credits,
-            )
+        columns = columns_of(network, record, paths.kind, threads)
 
-        gradients = sum_over_samples(network, n_samples, threads, work)
+        def piece_of_work(first_step: int, piece: Record) -> Work:
+            here = signals._replace(first_step=first_step)
+
+            def work(start: int, stop: int, out: Accumulators) -> None:
+                filtered = (signals.ebar, first_step)
+                credit_readout(weights, piece.trajectory, *filtered, start, stop, out)
+
+                def of_columns(_: int, first: int, last: int) -> None:
+                    credit(
+                        network.kernel_cell,
+                        weights,
+                        piece.events,
+                        piece.trajectory,
+                        here,
+                        paths,
+                        Part(start, stop, columns[first], columns[last]),
+                        carry,
+                        out,
+                        credits,
+                    )
+
+                run_groups(of_columns, len(columns) - 1, threads)
+
+            return work
+
+        def works() -> Iterator[Work]:
+            yield lambda a, b, _: filter_signals(weights.kappa, signals, a, b)
+            for first_step, piece in record.pieces_backwards(network, needs, threads):
+                yield piece_of_work(first_step, piece)
+
+        gradients = sum_over_samples(network, n_samples, threads, works())
         return gradients, credits[..., : network.n_rec].transpose(1, 0, 2)
 
     def start(self, network: RecurrentNetwork, n_samples: int) -> Traces:
@@ -241,7 +229,7 @@ class PathRule:
         accumulate = window.accumulate_windows if windows else eligibility.accumulate
 
         def work(start: int, stop: int, out: Accumulators) -> None:
-            filter_back(weights.kappa, signals.error, start, stop, signals.ebar)
+            filter_signals(weights.kappa, signals, start, stop)
             readout = (weights, record.trajectory, signals.ebar)
             credit_readout(*readout, 0, start, stop, out)
             credit_readout_online(*readout, start, stop, traces, out)
@@ -260,22 +248,7 @@ class PathRule:
                 out,
             )
 
-        return sum_over_samples(network, record.n_samples, threads, work)
-
-
-def no_carry(network: RecurrentNetwork, n_samples: int, kind: int) -> Carry:
-    """Return what a sweep carries before the last step of a trial."""
-    longest, width = int(np.max(network.delay)), padded(network.n_rec)
-    n_back = 0 if kind in (LOCAL, FULL, DIAGONAL) else longest
-    shapes = {
-        "gv": (n_samples, width),
-        "ga": (n_samples, width),
-        "later": (n_samples, longest, width),
-        "back": (n_samples, n_back, width),
-        "cross": (n_samples, width),
-        "hidden": (n_samples if kind == SMOOTHED else 0, 2, width),
-    }
-    return Carry(**{k: aligned_zeros(v, network.dtype) for k, v in shapes.items()})
+        return sum_over_samples(network, record.n_samples, threads, [work])
 
 
 def trace_shapes(
@@ -304,90 +277,3 @@ def shares_membrane(network: RecurrentNetwork, kind: int) -> bool:
     own = kind == DIAGONAL or cell.reset_to_zero or cell.outside
     constants = (cell.alpha_m, cell.alpha_s, cell.zeta)
     return same_delay and not own and all(np.ptp(c[:n]) == 0 for c in constants)
-
-
-def sum_over_samples(
-    network: RecurrentNetwork,
-    n_samples: int,
-    threads: int,
-    work: Callable[[int, int, Accumulators], None],
-) -> Gradients:
-    """Add up what `work(start, stop, out)` accumulates, in groups of samples.
-
-    The groups are added in order, whatever the number of threads, and connections that
-    do not exist get 0.
-    """
-    params = network.params
-    groups = [
-        Accumulators(
-            w=aligned_zeros(params.rows.shape, network.dtype),
-            bias=aligned_zeros(params.bias_row.shape, network.dtype),
-            w_out=np.zeros_like(params.out_rows),
-            b_out=np.zeros_like(params.b_out),
-        )
-        for _ in sample_groups(n_samples)
-    ]
-    run_groups(lambda g, a, b: work(a, b, groups[g]), n_samples, threads)
-    summed = groups[0]
-    for other in groups[1:]:
-        for sum_, part in zip(summed, other, strict=True):
-            sum_ += part
-    n_in, n_rec = network.n_in, network.n_rec
-    arrays = {
-        "w_in": summed.w[:n_in, :n_rec].T,
-        "w_rec": summed.w[n_in:, :n_rec].T,
-        "w_out": summed.w_out.T,
-        "b_out": summed.b_out,
-        "bias": summed.bias[:n_rec],
-    }
-    for name, mask in network.masks.items():
-        arrays[name] *= mask.astype(network.dtype)
-    return Gradients(**arrays)
-
-
-def kernel_signal(
-    network: RecurrentNetwork, record: Record, signal: LearningSignal
-) -> Signal:
-    """Return a checked learning signal as kernels read it.
-
-    Raises
-    ------
-    InvalidValue
-        If an array has the wrong shape, or the record is that of another network.
-    """
-    n_steps, n_samples = record.n_steps, record.n_samples
-    mine = (network.n_in, network.n_rec, network.spiking)
-    theirs = (record.events.n_in, record.n_rec, record.spiking)
-    rule = f"must be that of this network (n_in, n_rec, spiking = {mine})"
-    require(mine == theirs, "record", rule, theirs)
-    n_rec, n_out = network.n_rec, network.n_out
-    neuron, direct, broadcast = signal.neuron, signal.direct, signal.broadcast
-    expected = {
-        "error": (signal.error, (n_steps, n_samples, n_out)),
-        "broadcast": (broadcast, (n_steps, n_samples, n_out)),
-        "feedback": (signal.feedback, (n_rec, n_out)),
-        "neuron": (neuron, (n_samples, n_rec)),
-        "direct": (direct, (n_steps, n_samples, n_rec)),
-    }
-    for name, (array, shape) in expected.items():
-        where, rule = f"LearningSignal.{name}", f"must have shape {shape}"
-        require(array is None or array.shape == shape, where, rule, np.shape(array))
-    if neuron is None:
-        neuron = np.zeros((0, n_rec))
-    if direct is None:
-        direct = np.zeros((0, n_samples, n_rec))
-    error = np.ascontiguousarray(signal.error.transpose(1, 0, 2), network.dtype)
-    spread = error
-    if broadcast is not None and broadcast is not signal.error:
-        spread = np.ascontiguousarray(broadcast.transpose(1, 0, 2), network.dtype)
-    ebar = np.empty_like(error)
-    return Signal(
-        error=error,
-        ebar=ebar,
-        broadcast=spread,
-        lbar=ebar if spread is error else np.empty_like(error),
-        feedback=padded_rows(network, signal.feedback.T),
-        neuron=padded_rows(network, neuron),
-        direct=padded_rows(network, direct.transpose(1, 0, 2)),
-        first_step=0,
-    )

@@ -12,7 +12,7 @@ from spikelearn.errors import InvalidValue
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.bptt import BPTT
-from spikelearn.learning.rules.paths import kernel_signal
+from spikelearn.learning.rules.sweep import kernel_signal
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.slopes import output_slopes
@@ -131,8 +131,7 @@ def _dense_input(record: Record, b: int) -> np.ndarray:
     events = record.events
     x = np.zeros((record.n_steps, events.n_in))
     for t in range(record.n_steps):
-        row = b * record.n_steps + t
-        span = slice(events.start[row], events.start[row + 1])
+        span = slice(events.start[b, t], events.start[b, t + 1])
         x[t, events.unit[span]] = events.value[span] if events.value.size else 1.0
     return x
 

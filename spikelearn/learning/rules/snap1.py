@@ -8,7 +8,8 @@ from typing import ClassVar
 from spikelearn.kernels.paths import DIAGONAL, Paths
 from spikelearn.learning.rules.base import RuleInfo
 from spikelearn.learning.rules.bptt import BPTT
-from spikelearn.learning.rules.paths import PathRule, make_paths
+from spikelearn.learning.rules.paths import PathRule
+from spikelearn.learning.rules.sweep import make_paths
 from spikelearn.network import RecurrentNetwork
 
 __all__ = ["SnAp1"]

@@ -10,7 +10,7 @@ import numpy as np
 from spikelearn.errors import require
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo
-from spikelearn.learning.rules.paths import kernel_signal
+from spikelearn.learning.rules.sweep import kernel_signal
 from spikelearn.learning.rules.three_factor import SpikeTimingRule, pairing
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork

@@ -6,17 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikelearn.kernels.adjoint import (
-    Accumulators,
-    Signal,
-    credit_readout,
-    filter_back,
-)
+from spikelearn.kernels.adjoint import Accumulators, Signal, credit_readout
 from spikelearn.kernels.paths import LOCAL
 from spikelearn.kernels.three_factor import Pairing, three_factor
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
-from spikelearn.learning.rules.paths import (
+from spikelearn.learning.rules.sweep import (
+    filter_signals,
     no_carry,
     padded_rows,
     sum_over_samples,
@@ -65,9 +61,8 @@ class SpikeTimingRule:
         later = no_carry(network, record.n_samples, LOCAL).later
 
         def work(start: int, stop: int, out: Accumulators) -> None:
-            span = (start, stop)
-            filter_back(weights.kappa, signals.error, *span, signals.ebar)
-            credit_readout(weights, trajectory, signals.ebar, 0, *span, out)
+            filter_signals(weights.kappa, signals, start, stop)
+            credit_readout(weights, trajectory, signals.ebar, 0, start, stop, out)
             three_factor(
                 network.kernel_cell,
                 weights,
@@ -81,4 +76,4 @@ class SpikeTimingRule:
                 out,
             )
 
-        return sum_over_samples(network, record.n_samples, threads, work)
+        return sum_over_samples(network, record.n_samples, threads, [work])
