@@ -119,8 +119,8 @@ def reference(
         one = slice(sample, sample + 1)
         record = network.run(batch.x[:, one])
         signal = _signal(network, record.y, batch.target[:, one])
-        traces = rule.start(network, 1)
-        found = rule.step(network, record, signal, traces, explicit=True)
+        own = rule.start(network, 1)
+        found = rule.step(network, record, signal, own, explicit=True)
         total = found if total is None else total + found
     assert total is not None
     return total.arrays(), "float64 traces"

@@ -41,13 +41,16 @@ from spikelearn.kernels.vector import (
     bare,
     emit,
     load,
+    prefetch,
     select,
     store,
     width,
 )
 
-LONGEST = 64
+LONGEST = 128
 """Steps of a window; longer pieces of a trial are several windows."""
+
+AHEAD = 6  # rows that memory is asked for before they are needed
 
 # What is wanted after a window: the gradient, or a trace by its number + 1.
 GRADIENT = 0
@@ -272,6 +275,11 @@ def _block(
         _sweep(wanted, cell, weights, trajectory, paths, b, start, stop, j, size, work)
     n_in, n_steps = events.n_in, stop - start
     for q in range(last + 1):
+        # Rows are too far apart for the hardware to guess the next one.
+        for k in range(j, j + BLOCK * width(out.w), width(out.w)):
+            prefetch(out.w, (q + AHEAD, k))
+            for x in range(n_traces):
+                prefetch(traces.synapses, (b, x, q + AHEAD, k))
         g = 0 * size
         if traces.shared.shape[1] > 0:
             g = _credit_row(b, q, j, size, traces, work)

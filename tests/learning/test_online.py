@@ -144,7 +144,7 @@ def test_pieces_add_up_to_the_trial(rule, cell, delay, mode):
 @pytest.mark.parametrize("n_rec", [40, 70])
 @pytest.mark.parametrize("cell", ["LIF", "ALIF", "ALIF zero", "inside", "outside"])
 def test_pieces_add_up_in_populations_of_many_vectors(cell, n_rec):
-    """In one vector, in several, in blocks of them; T is longer than two windows."""
+    """In one vector, in several, in blocks of them; T is longer than a window."""
     network = make_network(
         n_rec=n_rec,
         cell=CELLS[cell],
