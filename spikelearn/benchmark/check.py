@@ -119,7 +119,8 @@ def reference(
         one = slice(sample, sample + 1)
         record = network.run(batch.x[:, one])
         signal = _signal(network, record.y, batch.target[:, one])
-        found = rule.step(network, record, signal, rule.start(network, 1))
+        own = rule.start(network, 1)
+        found = rule.step(network, record, signal, own, explicit=True)
         total = found if total is None else total + found
     assert total is not None
     return total.arrays(), "float64 traces"

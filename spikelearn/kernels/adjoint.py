@@ -247,7 +247,7 @@ def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry
     prefetch(trajectory.distance, (b, t - AHEAD, j))
     height, inverse = load(cell.height, j, g), load(cell.inverse_width, j, g)
     psi = pseudo_derivative(TRIANGULAR, d, height, inverse)
-    p = psi * _direct(signal, signal.lbar, weights.out_gain, b, now, j, g)
+    p = psi * direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, g)
     flush = now % FLUSH_EVERY == 0
     if cell.has_adaptation:
         ga = load(carry.ga, (b, j), g)
@@ -303,7 +303,7 @@ def _step_back(
     for j in range(low, high, lanes):
         d = load(trajectory.distance, (b, t, j))
         prefetch(trajectory.distance, (b, t - AHEAD, j))
-        direct = _direct(signal, signal.lbar, weights.out_gain, b, now, j, d)
+        direct = direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, d)
         total = direct
         if has_neuron:
             total += load(signal.neuron, (b, j))
@@ -348,7 +348,7 @@ def _step_back(
         if paths.kind > DIAGONAL:
             if paths.kind == ONE_HOP_ONLINE:
                 gain = weights.out_gain
-                direct = _direct(signal, signal.broadcast, gain, b, now, j, d)
+                direct = direct_effect(signal, signal.broadcast, gain, b, now, j, d)
             if paths.kind == SMOOTHED:
                 g = _smoothed(cell, paths, psi, direct, after, b, j, carry)
                 store(back, (b, slot, j), g)
@@ -364,7 +364,7 @@ def flushed(g):
 
 
 @inlined
-def _direct(signal, channels, gain, b, now, j, like):
+def direct_effect(signal, channels, gain, b, now, j, like):
     """Return D_j = gain sum_k B_jk channels_k of neurons from j on."""
     feedback = signal.feedback
     direct = (gain * channels[b, now, 0]) * load(feedback, (0, j), like)

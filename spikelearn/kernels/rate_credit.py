@@ -20,9 +20,9 @@ from spikelearn.kernels.adjoint import (
     Carry,
     Part,
     Signal,
-    _direct,
     _spread_scaled,
     credit_inputs,
+    direct_effect,
     flushed,
 )
 from spikelearn.kernels.matmul import Panels, add_transposed, multiply, pack
@@ -228,7 +228,7 @@ def _credit_step(cell, weights, trajectory, signal, part, b, t, row, room, carry
     slot, after = now % span, (now + 1) % span
     for j in range(part.low, part.high, width(cell.alpha_m)):
         like = load(carry.gv, (b, j))
-        total = _direct(signal, signal.lbar, weights.out_gain, b, now, j, like)
+        total = direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, like)
         if signal.neuron.shape[0] > 0:
             total += load(signal.neuron, (b, j))
         if signal.direct.shape[1] > 0:

@@ -66,8 +66,10 @@ class Trainer:
     terms
         Displacements of weights that are added at the end of each iteration.
     update_every
-        Steps between two updates within a trial; 0: one update at its end. Decays of
-        the optimiser and of adaptive feedback are per update.
+        Steps between two updates within a trial; 0: one update at its end, which costs
+        least. Credit is exact for any number: long pieces are windows, and with 1 the
+        traces of every step exist (`PathRule.step`). Decays of the optimiser and of
+        adaptive feedback are per update.
     batch_size, iterations
         `iterations` is the length of the learning-rate schedule.
     trainable

@@ -11,6 +11,8 @@ import numpy as np
 from spikelearn import tasks
 from spikelearn.errors import require, unknown_name
 from spikelearn.kernels.threads import N_GROUPS
+from spikelearn.kernels.traces import n_traces
+from spikelearn.kernels.vector import padded
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Loss, Regression
 from spikelearn.learning.oja import Oja, PlasticityTerm, WeightDecay
@@ -72,10 +74,25 @@ def _training_bytes(config: RunConfig, task: Task) -> int:
     step = n * neuron + task.n_out * (2 * item + 4 * 8) + task.n_in * 4
     traces = 0
     if learning.update_every:
-        traces = 5 * size * (task.n_in + n + 1) * n * item
+        each = _traces_per_synapse(config)
+        traces = each * size * (task.n_in + n + 1) * padded(n) * item
     elif learning.rule == "rtrl":
         traces = 8 * (task.n_in + n + 1) * n * n * 8
     return weights + size * task.n_steps * step + traces
+
+
+def _traces_per_synapse(config: RunConfig) -> int:
+    """Return how many traces credit within a trial keeps of every synapse."""
+    network = config.network
+    uniform = all(np.ptp(tau) == 0 for tau in (network.tau_m, network.tau_syn))
+    spiking = network.cell != "rate"
+    cut = network.reset == "zero" if spiking else network.placement == "outside"
+    return n_traces(
+        shared=uniform and not cut and network.longest_delay is None,
+        own=config.learning.rule == "snap-1",
+        adapts=network.cell == "ALIF",
+        synaptic=bool(np.any(network.tau_syn)),
+    )
 
 
 def _require_memory(where: str, needed: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from spikelearn.errors import InvalidValue
-from spikelearn.kernels.eligibility import Traces
+from spikelearn.kernels.traces import Traces
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import Record, RecurrentNetwork

@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
+from spikelearn.kernels import eligibility, window
 from spikelearn.kernels.adjoint import (
     Accumulators,
     Part,
@@ -22,7 +23,6 @@ from spikelearn.kernels.adjoint import (
     credit,
     credit_readout,
 )
-from spikelearn.kernels.eligibility import Traces, accumulate
 from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
 from spikelearn.kernels.rate_credit import (
     credit_rate,
@@ -30,7 +30,8 @@ from spikelearn.kernels.rate_credit import (
     multiplies,
 )
 from spikelearn.kernels.threads import run_groups
-from spikelearn.kernels.vector import padded
+from spikelearn.kernels.traces import Traces, credit_readout_online, n_traces
+from spikelearn.kernels.vector import LANES, aligned_zeros, padded
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.sweep import (
@@ -47,6 +48,9 @@ from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import AnyRecord, Record, RecurrentNetwork, buffers
 
 __all__ = ["PathRule"]
+
+SHORTEST_WINDOW = 6
+"""Steps from which on a piece of a trial is faster in a window than step by step."""
 
 
 class PathRule:
@@ -166,10 +170,8 @@ class PathRule:
             If traces that run forward cannot compute the rule in this network.
         """
         self._check_online(network)
-        shapes = trace_shapes(network, n_samples)
-        dtypes = dict.fromkeys(shapes, np.dtype(network.dtype))
-        dtypes["time"] = np.dtype(np.int64)
-        return Traces(**{k: np.zeros(shapes[k], dtypes[k]) for k in shapes})
+        shapes = trace_shapes(network, n_samples, self.paths(network).kind)
+        return Traces(**{k: aligned_zeros(v, network.dtype) for k, v in shapes.items()})
 
     def _check_online(self, network: RecurrentNetwork) -> None:
         self.check(network)
@@ -180,6 +182,8 @@ class PathRule:
                 "a request for credit while it runs. (Rules that can: e-prop, rflo, "
                 "snap-1, decolle, mdgl with variant 'online'.)"
             )
+        if kind == LOCAL:
+            return
         own = np.diagonal(np.broadcast_to(network.delay, (network.n_rec,) * 2))
         diagonal = np.diagonal(cast(np.ndarray, network.mask))
         late = kind == DIAGONAL and bool((own[diagonal] > 1).any())
@@ -195,11 +199,20 @@ class PathRule:
         signal: LearningSignal,
         traces: Traces,
         threads: int = 1,
+        *,
+        explicit: bool = False,
     ) -> Gradients:
         """Return the gradient of the next piece of a trial, and move the traces on.
 
         Summed over the pieces of a trial with fixed weights this is `gradients` of the
-        whole trial. `signal` belongs to the steps of the piece.
+        whole trial. `signal` belongs to the steps of the piece. Traces are exact at the
+        end of every piece, so with pieces of one step they can be seen at every step.
+
+        Parameters
+        ----------
+        explicit
+            Compute the traces of every step also where the piece is long enough for
+            them to be moved over many steps at once, which is faster.
 
         Raises
         ------
@@ -211,13 +224,24 @@ class PathRule:
         self._check_online(network)
         for name in self.needs(network):
             record.state(name)
-        for name, shape in trace_shapes(network, record.n_samples).items():
+        weights, paths = network.kernel_weights(), self.paths(network)
+        shapes = trace_shapes(network, record.n_samples, paths.kind)
+        for name, shape in shapes.items():
             got = getattr(traces, name).shape
             require(got == shape, f"Traces.{name}", f"must have shape {shape}", got)
         signals = self._signals(network, record, signal)
-        weights, paths = network.kernel_weights(), self.paths(network)
+        n_rows, n_pad = traces.synapses.shape[2:]
+        sizes = (n_rows, n_pad, weights.longest_delay, network.dtype)
+        many = record.n_steps >= SHORTEST_WINDOW and not explicit
+        windows = many and paths.kind != DIAGONAL
+        accumulate = window.accumulate_windows if windows else eligibility.accumulate
 
         def work(start: int, stop: int, out: Accumulators) -> None:
+            filter_signals(weights.kappa, signals, start, stop)
+            readout = (weights, record.trajectory, signals.ebar)
+            credit_readout(*readout, 0, start, stop, out)
+            credit_readout_online(*readout, start, stop, traces, out)
+            memory = window.workspace if windows else eligibility.workspace
             accumulate(
                 network.kernel_cell,
                 weights,
@@ -228,6 +252,7 @@ class PathRule:
                 start,
                 stop,
                 traces,
+                memory(*sizes),
                 out,
             )
 
@@ -235,15 +260,28 @@ class PathRule:
 
 
 def trace_shapes(
-    network: RecurrentNetwork, n_samples: int
+    network: RecurrentNetwork, n_samples: int, kind: int
 ) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the traces of a trial by name."""
-    n, longest = padded(network.n_rec), int(np.max(network.delay))
-    of_synapses = ("synapse", "membrane", "adaptation", "eligibility", "filtered")
-    rows = (n_samples, network.n_in + network.n_rec + 1, n)
-    return dict.fromkeys(of_synapses, rows) | {
-        "output": (n_samples, longest, n),
+    n, longest = network.n_rec, int(np.max(network.delay))
+    rows, shared = network.n_in + n + 1, shares_membrane(network, kind)
+    flags = network.kernel_cell.has_adaptation, network.kernel_cell.has_synaptic_current
+    # Rows a power of two apart would push each other out of the caches.
+    width = padded(n) + LANES
+    own = n_traces(shared, kind == DIAGONAL, *flags)
+    return {
+        "synapses": (n_samples, own, rows, width),
+        "shared": (n_samples, 2 if shared else 0, rows),
+        "output": (n_samples, n, longest),
         "output_filtered": (n_samples, n),
         "one_filtered": (n_samples,),
-        "time": (n_samples,),
     }
+
+
+def shares_membrane(network: RecurrentNetwork, kind: int) -> bool:
+    """Return whether all synapses of a presynaptic unit have one membrane trace."""
+    cell, n = network.kernel_cell, network.n_rec
+    same_delay = not isinstance(network.delay, np.ndarray)
+    own = kind == DIAGONAL or cell.reset_to_zero or cell.outside
+    constants = (cell.alpha_m, cell.alpha_s, cell.zeta)
+    return same_delay and not own and all(np.ptp(c[:n]) == 0 for c in constants)
