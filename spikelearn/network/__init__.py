@@ -5,15 +5,37 @@ from spikelearn.network.model import RecurrentNetwork
 from spikelearn.network.params import Params
 from spikelearn.network.readout import LeakyReadout
 from spikelearn.network.record import Record
+from spikelearn.network.sparse import (
+    Bernoulli,
+    CubaLIF,
+    DeltaLIF,
+    Explicit,
+    FixedIndegree,
+    PoissonDrive,
+    Population,
+    Projection,
+    SparseNetwork,
+    Spikes,
+)
 
 __all__ = [
     "ALIF",
     "CELLS",
     "LIF",
+    "Bernoulli",
+    "CubaLIF",
+    "DeltaLIF",
+    "Explicit",
+    "FixedIndegree",
     "LeakyRate",
     "LeakyReadout",
     "Params",
+    "PoissonDrive",
+    "Population",
+    "Projection",
     "Record",
     "RecurrentNetwork",
+    "SparseNetwork",
+    "Spikes",
     "Surrogate",
 ]
