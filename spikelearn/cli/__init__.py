@@ -9,6 +9,7 @@ from types import FrameType
 import typer
 
 from spikelearn.cli import (
+    benchmarking,
     deployment,
     gradcheck,
     information,
@@ -29,7 +30,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for group in (quickstart, information, gradcheck, training, deployment, reporting):
+for group in (
+    quickstart,
+    information,
+    gradcheck,
+    benchmarking,
+    training,
+    deployment,
+    reporting,
+):
     group.register(app)
 
 

@@ -21,6 +21,7 @@ of a case is therefore silent in both. After the last trial everyone is made to 
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 import nest
 import numpy as np
@@ -34,6 +35,7 @@ AFTER = 10  # steps from the end of the last trial to the spikes that end it
 PLASTIC = "eprop_synapse_bsshslm_2020"
 FEEDBACK = "eprop_learning_signal_connection_bsshslm_2020"
 RATE = "rate_connection_delayed"
+SIGNALS = ("readout_signal", "target_signal")
 RESTING = {"C_m": 1.0, "E_L": 0.0, "V_m": 0.0, "I_e": 0.0}
 
 
@@ -120,12 +122,16 @@ def create_recurrent(case):
     return np.array(ids)
 
 
-def run(case):
-    """Train on all trials, x (N, T, n_in) and target (N, T, n_out).
+class Network(NamedTuple):
+    """What was built: ids of nodes, and plastic weights by name."""
 
-    Returns `loss` of every iteration, `spikes` (N, T, n_rec), the weights at the end of
-    every trial `used/NAME` (N, post, pre) and after the last update `final/NAME`.
-    """
+    hidden: np.ndarray
+    outputs: np.ndarray
+    weights: dict
+
+
+def build(case):
+    """Build the network, its input and its target for all trials of a case."""
     n_trials, n_steps, n_in = case["x"].shape
     n_out = case["target"].shape[2]
     end = n_trials * n_steps
@@ -166,8 +172,18 @@ def run(case):
     for nodes in (hidden, inputs):
         wire(last, nodes, rule="all_to_all", weight=1e12)
 
-    signals = ("readout_signal", "target_signal")
-    meter = create("multimeter", interval=1.0, record_from=signals)
+    return Network(hidden, outputs, weights)
+
+
+def run(case):
+    """Train on all trials, x (N, T, n_in) and target (N, T, n_out).
+
+    Returns `loss` of every iteration, `spikes` (N, T, n_rec), the weights at the end of
+    every trial `used/NAME` (N, post, pre) and after the last update `final/NAME`.
+    """
+    n_trials, n_steps, _ = case["x"].shape
+    hidden, outputs, weights = build(case)
+    meter = create("multimeter", interval=1.0, record_from=SIGNALS)
     wire(meter, outputs, rule="all_to_all")
     recorder = create("spike_recorder")
     wire(hidden, recorder, rule="all_to_all")
@@ -182,7 +198,7 @@ def run(case):
 
     answer = {f"used/{name}": np.array(matrices) for name, matrices in used.items()}
     answer |= {f"final/{name}": group.now() for name, group in weights.items()}
-    readout, teacher = recorded(meter, outputs, signals, case["target"].shape)
+    readout, teacher = recorded(meter, outputs, SIGNALS, case["target"].shape)
     answer["loss"] = losses(readout, teacher, case)
     answer["spikes"] = raster(recorder, hidden, (n_trials, n_steps, hidden.size))
     return answer

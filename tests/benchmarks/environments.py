@@ -1,0 +1,20 @@
+"""The peers' environments: one line each, once as they come and once on one core."""
+
+from __future__ import annotations
+
+from tests.benchmarks.child import ROOT, SCRIPTS, Environment
+
+
+def _environment(name, folder, script, one_core=False):
+    python = ROOT / folder / "bin" / "python"
+    return Environment(name, python, SCRIPTS / script, one_core)
+
+
+# The torch environment also has the float64 reference, so it comes first.
+ENVIRONMENTS = (
+    _environment("torch", ".venv-peers-torch", "in_torch.py"),
+    _environment("torch", ".venv-peers-torch", "in_torch.py", one_core=True),
+    _environment("jax", ".venv-peers-jax", "in_jax.py"),
+    _environment("jax", ".venv-peers-jax", "in_jax.py", one_core=True),
+    _environment("nest", ".venv-nest", "in_nest.py"),
+)
