@@ -5,6 +5,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 NEST_VENV := .venv-nest
+PEERS_BRIAN2 := .venv-peers-brian2
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-warn-conflicts \
 	--constraint constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install $(PIP_OPTIONS)
@@ -18,12 +19,13 @@ CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	+ " (Name a newer one: make PYTHON=python3.11 VENV=.venv311 ...)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nest nest-environment check clean
+.PHONY: help demo test nest nest-environment brian2 brian2-environment check clean
 
 help:
 	@echo "make demo    create the environment and run spikelearn quickstart"
 	@echo "make test    the same environment, then all checks and tests"
 	@echo "make nest    NEST in an environment of its own, then the tests against it"
+	@echo "make brian2  the same for Brian2"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
 	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV),"
@@ -52,6 +54,13 @@ nest: $(VENV)/.stamp-test nest-environment
 
 nest-environment: $(NEST_VENV)/.stamp-nest
 
+# Brian2 needs NumPy < 2.4, so it has an environment of its own too.
+brian2: export SPIKELEARN_REQUIRE_BRIAN2 := 1
+brian2: $(VENV)/.stamp-test brian2-environment
+	@$(BIN)/python -m pytest -m brian2
+
+brian2-environment: $(PEERS_BRIAN2)/.stamp-peers
+
 check: $(VENV)/.stamp-test
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
@@ -60,7 +69,7 @@ check: $(VENV)/.stamp-test
 
 clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
-	@rm -rf $(NEST_VENV)
+	@rm -rf $(NEST_VENV) $(PEERS_BRIAN2)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
@@ -93,4 +102,10 @@ $(NEST_VENV)/.stamp-nest: constraints.txt | $(VENV)/.stamp-venv
 	@echo "Installing NEST in $(NEST_VENV)"
 	@$(BIN)/python -m venv $(NEST_VENV)
 	@$(NEST_VENV)/bin/python -m pip install $(PIP_OPTIONS) nest-simulator
+	@touch $@
+
+$(PEERS_BRIAN2)/.stamp-peers: constraints.txt | $(VENV)/.stamp-venv
+	@echo "Installing Brian2 in $(PEERS_BRIAN2)"
+	@$(BIN)/python -m venv $(PEERS_BRIAN2)
+	@$(PEERS_BRIAN2)/bin/python -m pip install $(PIP_OPTIONS) brian2 setuptools
 	@touch $@

@@ -81,7 +81,9 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
     table = []
     for row in rows:
         error = row["gradient_error"]
-        compared = "-" if error is None else f"{error:.0e} ({row['gradient_reference']})"
+        compared = (
+            "-" if error is None else f"{error:.0e} ({row['gradient_reference']})"
+        )
         times = [f"{row['median_ms']:.3g}", f"{row['best_ms']:.3g}", row["repeats"]]
         table.append([row["workload"], row["kind"], *times, compared])
     print_table(f"{rows[0]['threads']} threads, {rows[0]['dtype']}", columns, table)

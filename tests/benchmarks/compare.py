@@ -36,7 +36,9 @@ def arguments():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names or families")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: four of them")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run: four of them"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2, help="ours")
     parser.add_argument("--without", nargs="+", default=[], metavar="ENVIRONMENT")
@@ -82,7 +84,9 @@ def run(options):
 
 def evaluate(results):
     """Return a row for every bar whose workloads were raced."""
-    rows = [compare(bar, results[bar.workload]) for bar in BARS if bar.workload in results]
+    rows = [
+        compare(bar, results[bar.workload]) for bar in BARS if bar.workload in results
+    ]
     complete = [bar for bar in SCALING_BARS if set(bar.workloads) <= set(results)]
     return rows + [scaling(bar, results) for bar in complete]
 

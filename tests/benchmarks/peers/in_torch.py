@@ -15,7 +15,9 @@ if os.environ.get("PEER_THREADS"):
     torch.set_num_threads(int(os.environ["PEER_THREADS"]))
 
 WEIGHTS = ("w_in", "w_rec", "w_out")
-MOST_STEPS = 4e6  # steps x neurons x samples that a graph with a node a step is made for
+MOST_STEPS = (
+    4e6  # steps x neurons x samples that a graph with a node a step is made for
+)
 
 
 class TorchPeer:
