@@ -22,12 +22,15 @@ import numpy as np
 
 from spikelearn.kernels import kernel
 from spikelearn.kernels.poisson import add_poisson
+from spikelearn.kernels.prefetch import prefetch
 
 __all__ = ["Drive", "Events", "Groups", "State", "Synapses", "advance"]
 
-TESTED = np.uint64(64)  # neurons between two looks for spikes
+TESTED = np.uint64(128)  # neurons between two looks for spikes
 ONE = np.uint64(1)
 EXC, INH = 0, 1
+LINE = np.uint64(64)  # bytes of a cache line
+AHEAD = np.uint64(8)  # lines of the next row that are fetched while adding a row
 
 
 class Groups(NamedTuple):
@@ -105,9 +108,15 @@ def _deliver(flat, offset, weight, synapses, p, senders, first, stop):
     """Add `weight` to the targets of some senders. Mutates `flat`."""
     targets, begin, end = synapses.targets, synapses.begin, synapses.end
     lo, hi, row = synapses.pre_lo[p], synapses.pre_hi[p], synapses.row[p]
+    line = LINE // np.uint64(targets.itemsize)
     for e in range(first, stop):
         pre = np.uint64(senders[e])
         if pre >= lo and pre < hi:
+            following = np.uint64(senders[min(e + 1, stop - 1)])
+            if following >= lo and following < hi:
+                start = np.uint64(begin[row + (following - lo)])
+                for k in range(start, start + AHEAD * line, line):
+                    prefetch(targets, k)
             r = row + (pre - lo)
             for k in range(np.uint64(begin[r]), np.uint64(end[r])):
                 flat[offset + np.uint64(targets[k])] += weight
@@ -149,13 +158,20 @@ def _scale(current, factor, lo, hi):
 
 
 @kernel
-def _find_spikes(v, threshold, reset, lo, hi, senders, n):
-    """Reset and list the neurons above threshold; return the length of the list."""
-    for i in range(lo, hi):
+def _find_spikes(v, threshold, reset, start, above, senders, n):
+    """Reset and list the next `above` neurons above threshold, from `start` on.
+
+    Mutates
+    -------
+    v, senders (from place n on; the new n is returned)
+    """
+    i, stop = start, n + above
+    while n < stop:
         if v[i] > threshold:
             v[i] = reset
             senders[n] = i
             n += ONE
+        i += ONE
     return n
 
 
@@ -178,7 +194,7 @@ def _move_current_based(state, alpha, gains, threshold, reset, lo, hi, senders, 
             v[i] = new
             above += np.uint64(new > threshold)
         if above:
-            n = _find_spikes(v, threshold, reset, start, stop, senders, n)
+            n = _find_spikes(v, threshold, reset, start, above, senders, n)
         start = stop
     return n
 
@@ -199,7 +215,7 @@ def _move_delta(state, alpha, threshold, reset, lo, hi, senders, n):
         for i in range(start, stop):
             above += np.uint64(v[i] > threshold)
         if above:
-            n = _find_spikes(v, threshold, reset, start, stop, senders, n)
+            n = _find_spikes(v, threshold, reset, start, above, senders, n)
         for i in range(start, stop):
             v[i] *= alpha
         start = stop
