@@ -22,7 +22,9 @@ def prefetch(_context, array, index):
     """
 
     def generate(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        data = context.make_array(signature.args[0])(
+            context, builder, arguments[0]
+        ).data
         pointer_type, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
         pointer = builder.bitcast(builder.gep(data, [arguments[1]]), pointer_type)
         shape = ir.FunctionType(ir.VoidType(), [pointer_type, i32, i32, i32])
