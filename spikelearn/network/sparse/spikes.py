@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
+from spikelearn.network.intervals import interspike_intervals, interval_cv
 
 __all__ = ["Spikes"]
 
@@ -95,17 +96,10 @@ class Spikes:
         (n,) float64, of the neurons with at least three spikes; 0 is a clock.
         """
         spikes = self._one(name)
-        order = np.argsort(spikes.senders, kind="stable")
-        sender, step = spikes.senders[order], spikes.steps[order]
-        same = sender[1:] == sender[:-1]
-        neuron, interval = sender[1:][same], np.diff(step)[same].astype(np.float64)
-        count = np.bincount(neuron)
-        enough = count >= 2
-        at_least_one = np.maximum(count, 1)
-        mean = np.bincount(neuron, interval) / at_least_one
-        square = np.bincount(neuron, (interval - mean[neuron]) ** 2) / at_least_one
-        cv: np.ndarray = np.sqrt(square[enough]) / mean[enough]
-        return cv
+        neuron, interval = interspike_intervals(spikes.steps, spikes.senders)
+        largest = max(stop for _, stop in spikes.ranges.values())
+        cv = interval_cv(neuron, interval, largest)
+        return cv[~np.isnan(cv)]
 
     def population_rate(self, bin_ms: float, name: str | None = None) -> np.ndarray:
         """Return the firing rate of the population in bins, Hz; a rest is cut off."""
