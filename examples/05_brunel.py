@@ -3,13 +3,13 @@
 12 500 LIF cells, each with 1000 excitatory and 250 inhibitory synapses and as much
 Poisson input as 1000 cells more; the inhibition g and the input decide whether cells
 spike regularly or irregularly, together or not. Published are the rates of figure 8 and
-table 1, of simulations and of the mean-field theory, which is solved here too: rate and,
-by the formula of its appendix, coefficient of variation CV of the intervals. The theory
-takes all input for Poisson and stationary. In the network it is more regular, and so are
-the cells: the same network in NEST 3.10 gives 37.5 Hz and CV 0.42 in the asynchronous
-state, 5.8 Hz and CV 0.52 in the slow one (one second).
+table 1, of simulations and of the mean-field theory. The theory is solved here too: the
+rate and, by the formula of its appendix, the coefficient of variation CV of intervals.
+It takes all input for Poisson and stationary. In the network input is more regular, and
+so are the cells: the same network in NEST 3.10 gives 37.5 Hz and CV 0.42 in the
+asynchronous state, 5.8 Hz and CV 0.52 in the slow one (one second).
 
-With --large: 100 000 cells and 100 million synapses in the asynchronous irregular state.
+With --large: 100 000 cells and 100 million synapses in the asynchronous state.
 
 Expected: rates within a tenth of those published, or within 1 Hz; exit status 1
 otherwise. Half a minute on two quiet cores, another half with --large.
