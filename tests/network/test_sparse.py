@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -182,6 +184,21 @@ def test_refractoriness_leaves_n_minus_one_silent_steps(t_ref):
     cell = DeltaLIF(v_rest=30.0, tau_m=0.001, t_ref=t_ref)
     spikes = SparseNetwork({"A": Population(1, cell)}, []).run(10.0)
     np.testing.assert_array_equal(np.diff(spikes.steps), max(round(t_ref / 0.1), 1))
+
+
+@pytest.mark.parametrize("rate_hz", [9_500.0, 11_000.0, 16_000.0])
+def test_poisson_input_gives_the_rate_of_the_theory(rate_hz):
+    """Siegert's formula for white noise, which many small Poisson spikes come near."""
+    tau, weight, silent = 20.0, 0.1, 2.0
+    cell = DeltaLIF(tau, 0.0, 20.0, 10.0, silent + 0.1)
+    population = Population(1000, cell, PoissonDrive(rate_hz, weight))
+    spikes = SparseNetwork({"A": population}, []).run(1200.0).after(200.0)
+    per_ms = rate_hz / 1000.0
+    mean, spread = weight * tau * per_ms, weight * np.sqrt(tau * per_ms)
+    u = np.linspace((10.0 - mean) / spread, (20.0 - mean) / spread, 20_001)
+    value = np.exp(u**2) * np.array([math.erfc(-x) for x in u])
+    period = silent + tau * np.sqrt(np.pi) * np.trapezoid(value, u)
+    assert spikes.rate() == pytest.approx(1000.0 / period, rel=0.04)
 
 
 def test_recording_some_populations_changes_nothing_else():

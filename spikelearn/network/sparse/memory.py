@@ -63,7 +63,7 @@ def memory_needed(
 ) -> int:
     """Return the bytes that building and running the network takes at most.
 
-    Recorded spikes come on top, 8 bytes each.
+    Recorded spikes come on top, 12 bytes each and twice that while they are joined.
     """
     n = sum(population.n for population in populations.values())
     total = BYTES_PER_PAIR * PAIRS_AT_ONCE + BYTES_PER_NEURON * n
