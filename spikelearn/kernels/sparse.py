@@ -21,16 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spikelearn.kernels import kernel
+from spikelearn.kernels.delivery import NO_EXTRA, deliver, deliver_later, take
 from spikelearn.kernels.poisson import add_poisson
-from spikelearn.kernels.prefetch import prefetch
 
 __all__ = ["Drive", "Events", "Groups", "State", "Synapses", "advance"]
 
 TESTED = np.uint64(128)  # neurons between two looks for spikes
 ONE = np.uint64(1)
 EXC, INH = 0, 1
-LINE = np.uint64(64)  # bytes of a cache line
-AHEAD = np.uint64(8)  # lines of the next row that are fetched while adding a row
 
 
 class Groups(NamedTuple):
@@ -81,9 +79,6 @@ class Synapses(NamedTuple):
     first_extra: Any  # int64: extra[k - first_extra] belongs to targets[k]; NO_EXTRA
 
 
-NO_EXTRA = np.int64(1) << 62
-
-
 class State(NamedTuple):
     """What a network carries from one step to the next."""
 
@@ -101,53 +96,6 @@ class Events(NamedTuple):
     senders: Any  # uint32
     first: Any  # int64
     base: int
-
-
-@kernel
-def _deliver(flat, offset, weight, synapses, p, senders, first, stop):
-    """Add `weight` to the targets of some senders. Mutates `flat`."""
-    targets, begin, end = synapses.targets, synapses.begin, synapses.end
-    lo, hi, row = synapses.pre_lo[p], synapses.pre_hi[p], synapses.row[p]
-    line = LINE // np.uint64(targets.itemsize)
-    for e in range(first, stop):
-        pre = np.uint64(senders[e])
-        if pre >= lo and pre < hi:
-            following = np.uint64(senders[min(e + 1, stop - 1)])
-            if following >= lo and following < hi:
-                start = np.uint64(begin[row + (following - lo)])
-                for k in range(start, start + AHEAD * line, line):
-                    prefetch(targets, k)
-            r = row + (pre - lo)
-            for k in range(np.uint64(begin[r]), np.uint64(end[r])):
-                flat[offset + np.uint64(targets[k])] += weight
-
-
-@kernel
-def _deliver_later(synapses, p, senders, first, stop, state, sign, step):
-    """Put the weight into the slot of each synapse's own delay. Mutates `later`."""
-    weight, later = synapses.weight[p], state.later
-    targets, extra = synapses.targets, synapses.extra
-    lo, hi, row = synapses.pre_lo[p], synapses.pre_hi[p], synapses.row[p]
-    shift, slots = np.uint64(synapses.first_extra[p]), np.uint64(state.slots)
-    n = np.uint64(state.v.size)
-    plane, now = np.uint64(sign), np.uint64(step)
-    for e in range(first, stop):
-        pre = np.uint64(senders[e])
-        if pre >= lo and pre < hi:
-            r = row + (pre - lo)
-            for k in range(np.uint64(synapses.begin[r]), np.uint64(synapses.end[r])):
-                slot = (now + np.uint64(extra[k - shift])) % slots
-                later[(slot * np.uint64(2) + plane) * n + np.uint64(targets[k])] += (
-                    weight
-                )
-
-
-@kernel
-def _take(current, later, factor, offset, lo, hi):
-    """Move what has become due into the current. Mutates `current` and `later`."""
-    for i in range(lo, hi):
-        current[i] += factor * later[offset + i]
-        later[offset + i] = 0
 
 
 @kernel
@@ -241,8 +189,8 @@ def _receive(groups, g, drive, state, step, lo, hi):
     if state.slots > 0:
         n = np.uint64(state.v.size)
         offset = np.uint64(step % state.slots) * np.uint64(2) * n
-        _take(exc, state.later, groups.growth[g, EXC, k], offset, lo, hi)
-        _take(inh, state.later, groups.growth[g, INH, k], offset + n, lo, hi)
+        take(exc, state.later, groups.growth[g, EXC, k], offset, lo, hi)
+        take(inh, state.later, groups.growth[g, INH, k], offset + n, lo, hi)
     if drive.first[g + 1] > drive.first[g]:
         sign = INH if drive.weight[g] < 0 else EXC
         add_poisson(
@@ -301,11 +249,11 @@ def advance(groups, drive, synapses, state, history, out, lo, hi, first_step, st
             e, last = history.first[earlier], history.first[earlier + 1]
             sign = INH if synapses.weight[p] < 0 else EXC
             if synapses.first_extra[p] != NO_EXTRA:
-                _deliver_later(synapses, p, history.senders, e, last, state, sign, step)
+                deliver_later(synapses, p, history.senders, e, last, state, sign, step)
                 continue
             weight = synapses.weight[p] * groups.growth[synapses.group[p], sign, k]
             offset = n_all * np.uint64(1 + sign if groups.has_current else 0)
-            _deliver(state.flat, offset, weight, synapses, p, history.senders, e, last)
+            deliver(state.flat, offset, weight, synapses, p, history.senders, e, last)
         for g in range(n_groups):
             start, end = max(lo, groups.start[g]), min(hi, groups.start[g + 1])
             if start >= end:

@@ -15,7 +15,7 @@ from spikelearn.network.sparse import (
     Projection,
     SparseNetwork,
     memory,
-    specs,
+    rules,
 )
 from tests.reference.sparse import synapse_list
 
@@ -38,10 +38,10 @@ def within(count, n, p, sigmas=4.5):
     return np.all(np.abs(count - n * p) <= sigmas * np.sqrt(n * p * (1 - p)) + slack)
 
 
-@pytest.mark.parametrize("pieces", [64, 1000, specs.PAIRS_AT_ONCE])
+@pytest.mark.parametrize("pieces", [64, 1000, rules.PAIRS_AT_ONCE])
 @pytest.mark.parametrize("own", [False, True])
 def test_fixed_indegree(own, pieces, monkeypatch):
-    monkeypatch.setattr(specs, "PAIRS_AT_ONCE", pieces)
+    monkeypatch.setattr(rules, "PAIRS_AT_ONCE", pieces)
     pre, post, _, _ = synapse_list(network(FixedIndegree(40, own), "B", ("A", "B")))
     np.testing.assert_array_equal(np.bincount(post), 40)
     assert pre.min() >= 300
@@ -59,7 +59,7 @@ def test_fixed_indegree(own, pieces, monkeypatch):
 @pytest.mark.parametrize("p", [0.003, 0.1, 0.7, 1.0])
 @pytest.mark.parametrize("own", [False, True])
 def test_bernoulli(own, p, monkeypatch):
-    monkeypatch.setattr(specs, "PAIRS_AT_ONCE", 777)
+    monkeypatch.setattr(rules, "PAIRS_AT_ONCE", 777)
     pre, post, _, _ = synapse_list(network(Bernoulli(p, own), "A", ("A", "B")))
     matrix = np.zeros((300, 500), int)
     np.add.at(matrix, (pre, post), 1)
@@ -179,4 +179,4 @@ def test_the_estimate_covers_what_is_held():
     made = network(Bernoulli(0.2), sizes=(3000, 1000), delay=(1.0, 9.0))
     held = made.connectivity.nbytes
     assert held < made.memory_needed
-    assert made.memory_needed - memory.BYTES_PER_PAIR * specs.PAIRS_AT_ONCE < 1.7 * held
+    assert made.memory_needed - memory.BYTES_PER_PAIR * rules.PAIRS_AT_ONCE < 1.7 * held

@@ -1,12 +1,10 @@
 """Large sparse networks: cells, populations, connection rules, and their simulation."""
 
 from spikelearn.network.sparse.network import SparseNetwork
+from spikelearn.network.sparse.rules import Bernoulli, Explicit, FixedIndegree
 from spikelearn.network.sparse.specs import (
-    Bernoulli,
     CubaLIF,
     DeltaLIF,
-    Explicit,
-    FixedIndegree,
     PoissonDrive,
     Population,
     Projection,

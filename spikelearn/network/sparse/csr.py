@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from spikelearn.kernels.csr import count_rows, fill_rows, split_rows
-from spikelearn.kernels.sparse import NO_EXTRA, Synapses
+from spikelearn.kernels.delivery import NO_EXTRA
+from spikelearn.kernels.sparse import Synapses
 from spikelearn.network.sparse.memory import steps, width
 from spikelearn.network.sparse.specs import Projection
 

@@ -8,12 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from spikelearn.errors import require
-from spikelearn.network.sparse.specs import (
-    PAIRS_AT_ONCE,
-    Explicit,
-    Population,
-    Projection,
-)
+from spikelearn.network.sparse.rules import PAIRS_AT_ONCE, Explicit
+from spikelearn.network.sparse.specs import Population, Projection
 
 __all__ = ["available_memory", "check_memory", "memory_needed", "steps", "width"]
 
