@@ -5,6 +5,8 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 NEST_VENV := .venv-nest
+PEERS_TORCH := .venv-peers-torch
+PEERS_JAX := .venv-peers-jax
 PEERS_BRIAN2 := .venv-peers-brian2
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-warn-conflicts \
 	--constraint constraints.txt
@@ -19,17 +21,20 @@ CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	+ " (Name a newer one: make PYTHON=python3.11 VENV=.venv311 ...)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nest nest-environment brian2 brian2-environment check clean
+.PHONY: help demo test nest nest-environment brian2 brian2-environment bench-peers \
+	check clean
 
 help:
 	@echo "make demo    create the environment and run spikelearn quickstart"
 	@echo "make test    the same environment, then all checks and tests"
 	@echo "make nest    NEST in an environment of its own, then the tests against it"
 	@echo "make brian2  the same for Brian2"
+	@echo "make bench-peers  the simulators to compare with, then the race (an hour)"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
 	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV),"
-	@echo "ORACLES=$(ORACLES) (extras that tests compare with; may be empty)"
+	@echo "ORACLES=$(ORACLES) (extras that tests compare with; may be empty),"
+	@echo "BENCH=... (options of the race: --quick, --only NAME..., --without NAME...)"
 
 demo: $(VENV)/.stamp-demo
 	@$(BIN)/spikelearn quickstart --out runs/quickstart
@@ -61,6 +66,11 @@ brian2: $(VENV)/.stamp-test brian2-environment
 
 brian2-environment: $(PEERS_BRIAN2)/.stamp-peers
 
+# Every peer runs in an environment and a process of its own.
+bench-peers: $(VENV)/.stamp-demo nest-environment \
+		$(PEERS_TORCH)/.stamp-peers $(PEERS_JAX)/.stamp-peers brian2-environment
+	@$(BIN)/python -m tests.benchmarks.compare $(BENCH)
+
 check: $(VENV)/.stamp-test
 	@echo "ruff check" && $(BIN)/ruff check --quiet .
 	@echo "ruff format --check" && $(BIN)/ruff format --quiet --check .
@@ -69,7 +79,7 @@ check: $(VENV)/.stamp-test
 
 clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
-	@rm -rf $(NEST_VENV) $(PEERS_BRIAN2)
+	@rm -rf $(NEST_VENV) $(PEERS_TORCH) $(PEERS_JAX) $(PEERS_BRIAN2)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
@@ -104,8 +114,14 @@ $(NEST_VENV)/.stamp-nest: constraints.txt | $(VENV)/.stamp-venv
 	@$(NEST_VENV)/bin/python -m pip install $(PIP_OPTIONS) nest-simulator
 	@touch $@
 
-$(PEERS_BRIAN2)/.stamp-peers: constraints.txt | $(VENV)/.stamp-venv
-	@echo "Installing Brian2 in $(PEERS_BRIAN2)"
-	@$(BIN)/python -m venv $(PEERS_BRIAN2)
-	@$(PEERS_BRIAN2)/bin/python -m pip install $(PIP_OPTIONS) brian2 setuptools
-	@touch $@
+# $(call peers_environment,FOLDER,PACKAGES): one environment of make bench-peers.
+define peers_environment
+$(1)/.stamp-peers: constraints.txt | $(VENV)/.stamp-venv
+	@echo "Installing $(2) in $(1)"
+	@$(BIN)/python -m venv $(1)
+	@$(1)/bin/python -m pip install $(PIP_OPTIONS) $(2)
+	@touch $$@
+endef
+$(eval $(call peers_environment,$(PEERS_TORCH),torch snntorch norse))
+$(eval $(call peers_environment,$(PEERS_BRIAN2),brian2 setuptools))
+$(eval $(call peers_environment,$(PEERS_JAX),jax optax braintrace spyx))

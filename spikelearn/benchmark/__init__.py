@@ -51,7 +51,7 @@ class Runner(Protocol):
         """Return our gradients at the initial weights by name, or None."""
 
     def facts(self) -> dict[str, object]:
-        """Return what a row of results says about the workload."""
+        """Return what a row of results says: `kind`, `threads`, `dtype`, sizes."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays that other implementations get."""

@@ -34,7 +34,7 @@ COMPARED = ("w_in", "w_rec", "w_out")
 MARGIN = 1e-6  # in units of v
 FIRST_BATCH = 1000  # batches of the check are others than those that are timed
 MOST_BATCHES = 200
-MOST_TRACES = 3e9  # synapses x steps x samples that explicit traces are run for
+MOST_TRACES = 2e9  # synapses x steps x samples that explicit traces are run for
 RULES = {"e-prop": EProp(), "bptt": BPTT()}
 
 
@@ -103,8 +103,8 @@ def reference(
     For e-prop these are explicit eligibility traces, a trace at every synapse that runs
     forward in time ("float64 traces"): they share no code with the reverse sweep that
     is timed. Where they would take minutes, and for BPTT, it is the sweep in float64
-    ("float64 sweep"), which shows rounding but not mistakes; `make bench-peers` compares
-    all of them with automatic differentiation.
+    ("float64 sweep"), which shows rounding but not mistakes; `make bench-peers`
+    compares all of them with automatic differentiation.
     """
     network = workload.network("float64")
     data.load_into(network)

@@ -40,9 +40,7 @@ V_TH = 1.0
 GAMMA = 0.3
 INPUT_RATE = 0.05  # input spikes a step
 SILENT = 2  # first steps without input: NEST cannot learn from them
-SAMPLES = (
-    16  # different samples to cycle through, so that no branch is learned by heart
-)
+SAMPLES = 16  # different ones in a cycle, so that no branch is learned by heart
 TUNING_SIZE = 4_000_000  # neurons times steps that a rate is estimated from
 MOST_HALVINGS = 60
 # So small that hundreds of timed updates leave the rate of the spikes as it is.

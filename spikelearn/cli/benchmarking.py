@@ -69,10 +69,9 @@ def bench(
 
 
 def _print_list(listed: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(name for each in listed for name in each))
-    hidden = {"alpha", "kappa", "v_th", "gamma"}  # the same in all
-    columns = [name for name in columns if name not in hidden]
-    rows = [[each.get(name, "") for name in columns] for each in listed]
+    columns = ("name", "kind", "cell", "n_in", "n_rec", "n_out", "steps", "batch")
+    keys = (*columns[:6], "n_steps", "n_samples")
+    rows = [[each.get(key, "") for key in keys] for each in listed]
     print_table("Workloads", columns, rows)
 
 

@@ -15,20 +15,25 @@ from spikelearn.benchmark.check import relative_error
 from tests.benchmarks.bars import PEER_TOLERANCE, SPIKE_TOLERANCE
 from tests.benchmarks.child import PeerFailed
 
-OUT_OF_THE_RUNNING = 3.0  # times slower than the fastest peer after the first round
+OUT_OF_THE_RUNNING = 2.0  # times slower than the fastest peer of the environment
+FEWEST_ROUNDS = 2
 
 
 @dataclass
 class Effort:
-    """How long to measure: rounds, seconds of a turn, seconds until a peer is given up.
+    """How long to measure one workload, times in s.
 
-    A turn has at least one run and at most `most` of them.
+    A turn has at least one run, and at most `most` runs or about `turn` seconds of a
+    peer, `ours` of spikelearn. After `enough` seconds no further round begins; a peer
+    that takes longer than `limit` for one run is given up.
     """
 
     rounds: int = 5
     turn: float = 0.3
+    ours: float = 0.1
     most: int = 32
-    limit: float = 300.0
+    enough: float = 90.0
+    limit: float = 600.0
 
 
 @dataclass
@@ -156,35 +161,52 @@ def check(entry, kind, expected, expected_spikes, folder, effort):
 def rounds(ours, entries, effort):
     """Take turns; return our times in ms, and leave those of peers in their entries.
 
-    After the first round, peers that are several times slower than the fastest are not
-    run again: they keep the times of that round.
+    We have a turn before that of every peer, so that a machine that slows down or
+    speeds up does so for everyone. After the first round, peers that are much slower
+    than the fastest of their environment are not run again: they keep the times of that
+    round.
     """
     times = []
     for _ in range(2):
         ours.step()
     running = list(entries)
+    start = time.perf_counter()
     for number in range(effort.rounds):
-        times += turn(lambda: timed(ours.step), effort)
+        if number >= FEWEST_ROUNDS and time.perf_counter() - start > effort.enough:
+            break
         for entry in list(running):
+            times += turn(lambda: timed(ours.step), effort.ours, effort.most)
             try:
                 entry.times += turn(
-                    lambda e=entry: e.child.run(e.peer, effort.limit)["ms"], effort
+                    lambda e=entry: e.child.run(e.peer, effort.limit)["ms"],
+                    effort.turn,
+                    effort.most,
                 )
             except PeerFailed as failure:
                 entry.error = str(failure)
                 running.remove(entry)
-        if number == 0 and running:
-            medians = {e.name: statistics.median(e.times) for e in running}
-            slowest = OUT_OF_THE_RUNNING * min(medians.values())
-            running = [e for e in running if medians[e.name] <= slowest]
-    times += turn(lambda: timed(ours.step), effort)
-    return times
+        if number == 0:
+            running = in_the_running(running)
+    return times + turn(lambda: timed(ours.step), effort.ours, effort.most)
 
 
-def turn(run, effort):
-    """Run again and again for a moment; return the times in ms."""
-    times = []
-    while len(times) < effort.most and sum(times) < 1000.0 * effort.turn:
+def in_the_running(entries):
+    """Return the entries that may still be the fastest of their environment."""
+    best = {}
+    for entry in entries:
+        name = entry.child.environment.name
+        best[name] = min(best.get(name, float("inf")), min(entry.times))
+    return [
+        entry
+        for entry in entries
+        if min(entry.times) <= OUT_OF_THE_RUNNING * best[entry.child.environment.name]
+    ]
+
+
+def turn(run, seconds, most):
+    """Run again and again for a moment, at least once; return the times in ms."""
+    times = [run()]
+    while len(times) < most and sum(times) < 1000.0 * seconds:
         times.append(run())
     return times
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax_model import Model, before
 from protocol import serve
 
 WEIGHTS = ("w_in", "w_rec", "w_out")
@@ -20,7 +21,7 @@ UNROLLS = (1, 4, 8)
 LONG = 0.5  # seconds of a step for which unrolling is not tried
 
 
-class JaxPeer:
+class JaxPeer(Model):
     """What the peers here have in common; weights are (pre, post) inside.
 
     A subclass gives `gradients(weights, x, target) -> (dict, spikes)`, to be compiled.
@@ -30,16 +31,13 @@ class JaxPeer:
     same_model = True
 
     def __init__(self, workload, arrays):
-        for name in ("alpha", "rho", "beta", "kappa", "v_th", "gamma"):
-            setattr(self, name, float(workload[name]))
+        super().__init__(workload)
         f32 = jnp.float32
         self.weights = {name: jnp.asarray(arrays[name].T, f32) for name in WEIGHTS}
         self.x = [jnp.asarray(x, f32) for x in arrays["x"]]
         self.target = [jnp.asarray(y, f32) for y in arrays["target"]]
         self.check_x = jnp.asarray(arrays["check_x"], f32)
         self.check_target = jnp.asarray(arrays["check_target"], f32)
-        self.off = 1 - jnp.eye(workload["n_rec"], dtype=f32)  # no self-connections
-        self.spike = make_spike(self.gamma, self.v_th)
         self.optimizer = optax.adam(workload["lr"])
         self.state = self.optimizer.init(self.weights)
         self.update = self._fastest()
@@ -53,7 +51,16 @@ class JaxPeer:
             changes, state = self.optimizer.update(gradients, state)
             return optax.apply_updates(weights, changes), state, spikes
 
-        return jax.jit(update).lower(*self._arguments(0)).compile()
+        compiled = jax.jit(update, donate_argnums=(0, 1))
+        return compiled.lower(*self._arguments(0)).compile()
+
+    def _once(self, update):
+        """Run a step of batch 0 on copies of the weights; return seconds."""
+        arguments = jax.tree.map(jnp.copy, self._arguments(0))
+        jax.block_until_ready(arguments)
+        start = time.perf_counter()
+        jax.block_until_ready(update(*arguments))
+        return time.perf_counter() - start
 
     def _fastest(self):
         """Return the step, compiled with the best number of unrolled time steps."""
@@ -63,9 +70,7 @@ class JaxPeer:
             update = self._compiled()
             times = []
             for _ in range(3):
-                start = time.perf_counter()
-                jax.block_until_ready(update(*self._arguments(0)))
-                times.append(time.perf_counter() - start)
+                times.append(self._once(update))
                 if times[-1] > LONG:
                     break
             found.append((min(times), unroll, update))
@@ -83,68 +88,6 @@ class JaxPeer:
         compiled = jax.jit(self.gradients)
         found, spikes = compiled(self.weights, self.check_x, self.check_target)
         return {k: np.asarray(g, np.float64).T for k, g in found.items()}, int(spikes)
-
-    # Equations. `sent` are the spikes of the step before, as others see them.
-
-    def neuron(self, v, a, sent, own, current):
-        """Return v, a, the distance to threshold and the spikes of one step."""
-        v = self.alpha * v + current - self.v_th * sent
-        distance = v - self.v_th
-        if self.beta:
-            a = self.rho * a + own
-            distance = distance - self.beta * a
-        return v, a, distance, self.spike(distance)
-
-    def run(self, weights, x):
-        """Return spikes, distances to threshold and readout."""
-        current = x @ weights["w_in"]
-        zero = jnp.zeros_like(current[0])
-
-        def body(carry, now):
-            v, a, z = carry
-            v, a, distance, z = self.neuron(v, a, z, z, now + z @ weights["w_rec"])
-            return (v, a, z), (z, distance)
-
-        _, (z, distance) = lax.scan(body, (zero,) * 3, current, unroll=self.unroll)
-        return z, distance, self.filter(z @ weights["w_out"], self.kappa)
-
-    def filter(self, x, decay, reverse=False):
-        """Return the exponential filter of a sequence."""
-
-        def body(y, now):
-            y = decay * y + now
-            return y, y
-
-        options = {"reverse": reverse, "unroll": self.unroll}
-        return lax.scan(body, jnp.zeros_like(x[0]), x, **options)[1]
-
-    def psi(self, distance):
-        """Return the pseudo-derivative."""
-        shape = jnp.maximum(0.0, 1 - jnp.abs(distance) / self.v_th)
-        return shape * (self.gamma / self.v_th)
-
-
-def make_spike(gamma, v_th):
-    """Return the step of the distance to threshold with the triangle as derivative."""
-
-    @jax.custom_vjp
-    def spike(distance):
-        return (distance > 0).astype(distance.dtype)
-
-    def forward(distance):
-        return spike(distance), distance
-
-    def backward(distance, gradient):
-        shape = jnp.maximum(0.0, 1 - jnp.abs(distance) / v_th)
-        return (gradient * shape * (gamma / v_th),)
-
-    spike.defvjp(forward, backward)
-    return spike
-
-
-def before(z):
-    """Return the spikes one step later."""
-    return jnp.concatenate([jnp.zeros_like(z[:1]), z[:-1]])
 
 
 class GemmEProp(JaxPeer):
@@ -179,7 +122,7 @@ class GemmEProp(JaxPeer):
 
 
 class TracesEProp(JaxPeer):
-    """e-prop with an eligibility trace at every synapse, in one loop forward in time."""
+    """e-prop with a trace at every synapse, in one loop forward in time."""
 
     @staticmethod
     def can(workload):
@@ -188,7 +131,7 @@ class TracesEProp(JaxPeer):
         return workload["kind"] == "e-prop" and size < 4e9
 
     def gradients(self, weights, x, target):
-        n_steps, n_samples, n_in = x.shape
+        _, n_samples, n_in = x.shape
         n_rec = weights["w_rec"].shape[0]
         current = x @ weights["w_in"]
         zero = jnp.zeros_like(current[0])

@@ -19,8 +19,8 @@ TRIALS = 64  # prepared; input has to be known before the simulation starts
 class NestEProp:
     """`eprop_iaf(_adapt)_bsshslm_2020` with its readout and its synapses.
 
-    NEST's readout scales with 1 - kappa: readout weights and feedback are divided by it,
-    and readout gradients with respect to them are too.
+    NEST's readout scales with 1 - kappa: readout weights and feedback are divided by
+    it, and so are the gradients of the readout.
     """
 
     computes = "e-prop"

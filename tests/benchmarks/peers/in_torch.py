@@ -5,19 +5,12 @@ Also the float64 reference that everyone's gradients are compared with.
 
 from __future__ import annotations
 
-import os
-
 import torch
 from protocol import serve
 from torch_model import Model, Steps, adam, tensors
 
-if os.environ.get("PEER_THREADS"):
-    torch.set_num_threads(int(os.environ["PEER_THREADS"]))
-
 WEIGHTS = ("w_in", "w_rec", "w_out")
-MOST_STEPS = (
-    4e6  # steps x neurons x samples that a graph with a node a step is made for
-)
+MOST_STEPS = 4e6  # steps x neurons x samples that a graph of all steps is made for
 
 
 class TorchPeer:
@@ -43,7 +36,7 @@ class TorchPeer:
         """Make what a subclass needs besides."""
 
     def step(self, k):
-        gradients, spikes = self.gradients(self.x[k], self.target[k])
+        gradients, _ = self.gradients(self.x[k], self.target[k])
         for name, weight in self.model.weights.items():
             weight.grad = gradients[name]
         self.adam.step()

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import spyx
 from flax import nnx
+from jax_model import make_spike
 
 F32 = jnp.float32
 
@@ -125,8 +126,6 @@ class BraintraceNetwork(brainstate.nn.Module):
         self.constants = workload
         for name in ("w_in", "w_rec", "w_out"):
             setattr(self, name, brainstate.ParamState(jnp.asarray(arrays[name].T, F32)))
-        from in_jax import make_spike
-
         self.spike = make_spike(workload["gamma"], workload["v_th"])
 
     def init_state(self, batch_size=None, **options):
@@ -135,7 +134,7 @@ class BraintraceNetwork(brainstate.nn.Module):
         self.v = brainstate.HiddenState(zero)
         if c["beta"]:
             self.a = brainstate.HiddenState(zero)
-        self.y = brainstate.HiddenState(jnp.zeros((c["n_samples"], c["n_out"]), F32))
+        self.y = brainstate.ShortTermState(jnp.zeros((c["n_samples"], c["n_out"]), F32))
 
     def spikes(self):
         """Return the spikes of the voltage and threshold as they are now."""
@@ -153,13 +152,16 @@ class BraintraceNetwork(brainstate.nn.Module):
         self.v.value = c["alpha"] * self.v.value + current - c["v_th"] * z
         if c["beta"]:
             self.a.value = c["rho"] * self.a.value + z
-        sent = braintrace.matmul(self.spikes(), self.w_out.value)
+        sent = self.spikes() @ self.w_out.value
         self.y.value = c["kappa"] * self.y.value + sent
         return self.y.value
 
 
 class Braintrace:
-    """braintrace's `pp_prop`: an approximation of its own, linear in memory."""
+    """braintrace's `pp_prop`: an approximation of its own, linear in memory.
+
+    The readout is a plain product outside of its traces, which is faster.
+    """
 
     computes = "pp_prop"
     same_model = True

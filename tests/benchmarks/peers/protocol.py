@@ -19,9 +19,9 @@ A peer is a class with
     __init__(workload, arrays)   everything that is done once: conversion, compilation
     step(k)       the work on batch k, complete when it returns; this is timed, unless
                   it returns (spikes, ms) because only a part of it is the work
-    check()       gradients (dict of (post, pre) arrays, or None) and number of spikes on
-                  the arrays check_x (T, B, n_in) and check_target (T, B, n_out); at the
-                  initial weights, so it is called before any step
+    check()       gradients (dict of (post, pre) arrays, or None) and number of spikes
+                  on the arrays check_x (T, B, n_in) and check_target (T, B, n_out); at
+                  the initial weights, so it is called before any step
 """
 
 from __future__ import annotations
@@ -86,11 +86,6 @@ class Server:
         if isinstance(spikes, tuple):
             spikes, ms = spikes
         return {"ms": ms, "gradients": None, "spikes": spikes}
-
-    def forget(self, request):
-        """Drop a peer and its memory."""
-        self.made.pop(request["peer"], None)
-        return {"ready": True}
 
 
 def serve(peers):

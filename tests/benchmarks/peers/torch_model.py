@@ -66,7 +66,7 @@ class Model:
 
     def run(self, x):
         """Return spikes, distances to threshold and readout, without a graph."""
-        n_steps, n_samples, _ = x.shape
+        n_steps = len(x)
         current = x @ self.weights["w_in"].T
         w_rec = self.weights["w_rec"].T.contiguous()
         z = torch.empty_like(current)
