@@ -11,8 +11,10 @@ asynchronous state, 5.8 Hz and CV 0.52 in the slow one (one second).
 
 With --large: 100 000 cells and 100 million synapses in the asynchronous state.
 
-Expected: rates within a tenth of those published, or within 1 Hz; exit status 1
-otherwise. Half a minute on two quiet cores, another half with --large.
+Expected: rates within a tenth of those published; exit status 1 otherwise. The slow
+state is the exception: it comes out 5 to 15 % too fast (5.7 to 6.3 Hz over six seeds,
+NEST 5.8, published 5.5, theory 6.5), so its bound is 1 Hz, set after this was seen. A
+quarter of a minute on two quiet cores, as much again with --large.
 """
 
 # %%
@@ -38,7 +40,7 @@ STATES = {
 }
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--quick", action="store_true", help="a tenth of a second of each")
+parser.add_argument("--quick", action="store_true", help="under half a second of each")
 parser.add_argument("--large", action="store_true", help="a hundred million synapses")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--out", type=Path, help="folder for brunel.png")
@@ -118,7 +120,7 @@ def shown(value, digits=1):
 
 
 # %% The four states
-duration, start = (100.0, 50.0) if options.quick else (3200.0, 200.0)
+duration, start = (400.0, 100.0) if options.quick else (3200.0, 200.0)
 print("rates and frequencies in Hz: ours / published")
 print(f"{'state':29}{'rate':>14}{'theory':>14}{'frequency':>12}{'CV':>6}", end="")
 print(f"{'theory':>8}{'synchrony':>11}{'s':>6}")
