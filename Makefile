@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 NEST_VENV := .venv-nest
 PEERS_TORCH := .venv-peers-torch
 PEERS_JAX := .venv-peers-jax
+PEERS_BRIAN2 := .venv-peers-brian2
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-warn-conflicts \
 	--constraint constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install $(PIP_OPTIONS)
@@ -20,12 +21,14 @@ CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	+ " (Name a newer one: make PYTHON=python3.11 VENV=.venv311 ...)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nest nest-environment bench-peers check clean
+.PHONY: help demo test nest nest-environment brian2 brian2-environment bench-peers \
+	check clean
 
 help:
 	@echo "make demo    create the environment and run spikelearn quickstart"
 	@echo "make test    the same environment, then all checks and tests"
 	@echo "make nest    NEST in an environment of its own, then the tests against it"
+	@echo "make brian2  the same for Brian2"
 	@echo "make bench-peers  the simulators to compare with, then the race (an hour)"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
@@ -56,9 +59,16 @@ nest: $(VENV)/.stamp-test nest-environment
 
 nest-environment: $(NEST_VENV)/.stamp-nest
 
+# Brian2 needs NumPy < 2.4, so it has an environment of its own too.
+brian2: export SPIKELEARN_REQUIRE_BRIAN2 := 1
+brian2: $(VENV)/.stamp-test brian2-environment
+	@$(BIN)/python -m pytest -m brian2
+
+brian2-environment: $(PEERS_BRIAN2)/.stamp-peers
+
 # Every peer runs in an environment and a process of its own.
 bench-peers: $(VENV)/.stamp-demo nest-environment \
-		$(PEERS_TORCH)/.stamp-peers $(PEERS_JAX)/.stamp-peers
+		$(PEERS_TORCH)/.stamp-peers $(PEERS_JAX)/.stamp-peers brian2-environment
 	@$(BIN)/python -m tests.benchmarks.compare $(BENCH)
 
 check: $(VENV)/.stamp-test
@@ -69,7 +79,7 @@ check: $(VENV)/.stamp-test
 
 clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
-	@rm -rf $(NEST_VENV) $(PEERS_TORCH) $(PEERS_JAX)
+	@rm -rf $(NEST_VENV) $(PEERS_TORCH) $(PEERS_JAX) $(PEERS_BRIAN2)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
@@ -113,4 +123,5 @@ $(1)/.stamp-peers: constraints.txt | $(VENV)/.stamp-venv
 	@touch $$@
 endef
 $(eval $(call peers_environment,$(PEERS_TORCH),torch snntorch norse))
+$(eval $(call peers_environment,$(PEERS_BRIAN2),brian2 setuptools))
 $(eval $(call peers_environment,$(PEERS_JAX),jax optax braintrace spyx))

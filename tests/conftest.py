@@ -7,11 +7,13 @@ import os
 
 import pytest
 
+from tests.oracles_brian2.oracle import find_python as find_brian2
 from tests.oracles_nest.interpreter import find_python
 
 # Tests of a marker are skipped when what they need is not there, unless the environment
 # variable SPIKELEARN_REQUIRE_<MARKER> is set.
 NEEDS = {
+    "brian2": ("Brian2 in an environment of its own (make brian2)", find_brian2),
     "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
     "nest": ("NEST in an environment of its own (make nest)", find_python),
     "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),

@@ -6,6 +6,7 @@ import numpy as np
 
 from spikelearn.errors import require
 from spikelearn.network import AnyRecord, Record
+from spikelearn.network.intervals import interspike_intervals, interval_cv
 
 __all__ = [
     "active_fraction",
@@ -64,24 +65,12 @@ def interspike_cv(record: Record) -> np.ndarray:
         NaN for a neuron with fewer than two intervals.
     """
     n_rec = record.n_rec
-    units, intervals = [], []
-    for sample in range(record.n_samples):
-        step, unit = record.spike_events(sample)
-        order = np.argsort(unit, kind="stable")
-        step, unit = step[order], unit[order]
-        same = unit[1:] == unit[:-1]
-        units.append(unit[1:][same])
-        intervals.append(np.diff(step)[same])
-    unit = np.concatenate(units)
-    interval = np.concatenate(intervals).astype(np.float64)
-    count = np.bincount(unit, minlength=n_rec)
-    at_least_one = np.maximum(count, 1)
-    mean = np.bincount(unit, interval, n_rec) / at_least_one
-    square = np.bincount(unit, (interval - mean[unit]) ** 2, n_rec)
-    cv = np.full(n_rec, np.nan)
-    enough = count >= 2
-    cv[enough] = np.sqrt(square[enough] / count[enough]) / mean[enough]
-    return cv
+    found = [
+        interspike_intervals(*record.spike_events(sample))
+        for sample in range(record.n_samples)
+    ]
+    units, intervals = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return interval_cv(units, intervals, n_rec)
 
 
 def eigenvalues(w_rec: np.ndarray) -> np.ndarray:

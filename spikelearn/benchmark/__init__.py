@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from spikelearn.benchmark.cuba import CUBA_SPECIFICATIONS, Cuba
 from spikelearn.benchmark.measure import Timing, measure
 from spikelearn.benchmark.ours import Recurrent
 from spikelearn.benchmark.workloads import SPECIFICATIONS
@@ -66,7 +67,7 @@ class Kind(NamedTuple):
     runner: Callable[[Any, int], Runner]
 
 
-KINDS = (Kind(SPECIFICATIONS, Recurrent),)
+KINDS = (Kind(SPECIFICATIONS, Recurrent), Kind(CUBA_SPECIFICATIONS, Cuba))
 
 WORKLOADS: dict[str, Specification] = {
     name: each for kind in KINDS for name, each in kind.specifications.items()

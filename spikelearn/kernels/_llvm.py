@@ -316,12 +316,21 @@ def _store(context, builder, sig, args):
 
 @type_callable(vector.prefetch)
 def _type_prefetch(context):
-    return lambda array, index: types.none if _complete(array, index) else None
+    def typer(array, index):
+        is_list = isinstance(array, types.Array) and array.ndim == 1
+        of_list = is_list and isinstance(index, types.Integer)
+        return types.none if of_list or _complete(array, index) else None
+
+    return typer
 
 
-@lower_builtin(vector.prefetch, Bare, types.Any)
+@lower_builtin(vector.prefetch, types.Any, types.Any)
 def _prefetch(context, builder, sig, args):
-    place = _pointer(context, builder, sig, args)
+    if isinstance(sig.args[0], types.Array):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.gep(data, [args[1]])
+    else:
+        place = _pointer(context, builder, sig, args)
     place = builder.bitcast(place, ir.IntType(8).as_pointer())
     read_often_data = [ir.Constant(I32, number) for number in (0, 3, 1)]
     kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])

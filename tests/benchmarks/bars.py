@@ -52,6 +52,7 @@ BARS = (
         for cell in ("lif", "alif")
     ),
     *(Bar(f"bptt_alif_{n}_b{b}", 5, "jax") for n in (100, 300) for b in (1, 16)),
+    *(Bar(f"w4_cuba_{n}", 3) for n in (4000, 20_000)),
 )
 
 SCALING_BARS = (ScalingBar(_sizes("lif"), 2.0), ScalingBar(_sizes("alif"), 2.0))

@@ -23,13 +23,15 @@ class PeerFailed(Exception):
 class Environment:
     """One script and the environment that it runs in.
 
-    `one_core` holds the process to one core, which some are faster on.
+    `one_core` holds the process to one core, which some are faster on; `kinds` are the
+    kinds of workloads that its peers may be asked for.
     """
 
     name: str
     python: Path
     script: Path
     one_core: bool = False
+    kinds: tuple[str, ...] = ("inference", "e-prop", "bptt")
 
     @property
     def label(self) -> str:

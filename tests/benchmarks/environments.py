@@ -5,9 +5,12 @@ from __future__ import annotations
 from tests.benchmarks.child import ROOT, SCRIPTS, Environment
 
 
-def _environment(name, folder, script, one_core=False):
+def _environment(name, folder, script, **options):
     python = ROOT / folder / "bin" / "python"
-    return Environment(name, python, SCRIPTS / script, one_core)
+    return Environment(name, python, SCRIPTS / script, **options)
+
+
+SPARSE = {"kinds": ("simulation",)}
 
 
 # The torch environment also has the float64 reference, so it comes first.
@@ -17,4 +20,6 @@ ENVIRONMENTS = (
     _environment("jax", ".venv-peers-jax", "in_jax.py"),
     _environment("jax", ".venv-peers-jax", "in_jax.py", one_core=True),
     _environment("nest", ".venv-nest", "in_nest.py"),
+    _environment("nest", ".venv-nest", "in_nest_cuba.py", **SPARSE),
+    _environment("brian2", ".venv-peers-brian2", "in_brian2.py", **SPARSE),
 )

@@ -102,6 +102,8 @@ def enter(workload, children, arrays, say):
     """Send the workload to all environments; return the peers that can do it."""
     entries = []
     for child in children:
+        if workload.to_dict()["kind"] not in child.environment.kinds:
+            continue
         try:
             found = child.prepare(workload.to_dict(), arrays)
         except PeerFailed as failure:

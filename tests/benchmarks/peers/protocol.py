@@ -17,7 +17,8 @@ A peer is a class with
     same_model    whether its spikes are to be those of the workload
     can(workload) whether it can do a workload (a static method)
     __init__(workload, arrays)   everything that is done once: conversion, compilation
-    step(k)       the work on batch k, complete when it returns; this is timed
+    step(k)       the work on batch k, complete when it returns; this is timed, unless
+                  it returns (spikes, ms) because only a part of it is the work
     check()       gradients (dict of (post, pre) arrays, or None) and number of spikes
                   on the arrays check_x (T, B, n_in) and check_target (T, B, n_out); at
                   the initial weights, so it is called before any step
@@ -82,6 +83,8 @@ class Server:
         start = time.perf_counter()
         spikes = peer.step(k)
         ms = 1000.0 * (time.perf_counter() - start)
+        if isinstance(spikes, tuple):
+            spikes, ms = spikes
         return {"ms": ms, "gradients": None, "spikes": spikes}
 
 
