@@ -71,7 +71,7 @@ class Recurrent:
         rule = RULES[self.workload.kind]
         signal = LearningSignal(record.y - self._target[k], network.params.w_out.T)
         found = rule.gradients(network, record, signal, threads=threads)
-        self._adam.step(self._weights, found.arrays(), self._state)
+        self._adam.step(self._weights, found.arrays(), self._state, threads=threads)
 
     def check_gradients(self) -> dict[str, np.ndarray] | None:
         """Return our gradients of the check batch, None for inference.

@@ -24,7 +24,18 @@ from spikelearn.kernels.paths import (
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING, add_row, arrival
 from spikelearn.kernels.surrogate import TRIANGULAR, pseudo_derivative
-from spikelearn.kernels.vector import BLOCK, bare, load, prefetch, select, store, width
+from spikelearn.kernels.vector import (
+    BLOCK,
+    bare,
+    emit,
+    load,
+    prefetch,
+    select,
+    store,
+    width,
+    zeros_like,
+)
+from spikelearn.kernels.vector import total as sum_of
 
 # Decaying numbers are cut to 0 here: float32 arithmetic is slow below 1e-38.
 TINY = np.float32(1e-30)
@@ -36,7 +47,8 @@ AHEAD = 4  # steps by which a record is asked for before it is needed
 class Signal(NamedTuple):
     """What drives learning: the error of the readout and how it reaches neurons.
 
-    `first_step` is the step of these arrays at which the trajectory begins.
+    `first_step` is the step of these arrays at which the trajectory begins. `credit`
+    fills in `ebar` and `lbar`.
     """
 
     error: Any  # (B, T, n_out): dE/dy
@@ -47,6 +59,7 @@ class Signal(NamedTuple):
     neuron: Any  # (B or 0, n_pad): added to the learning signal at every step
     direct: Any  # (B, T or 0, n_pad): added at its step
     first_step: int
+    one_signal: bool  # the broadcast is the error
 
 
 class Carry(NamedTuple):
@@ -58,6 +71,7 @@ class Carry(NamedTuple):
     back: Any  # the same of what comes back to others, or 0 rows: `later` does
     cross: Any  # (B, n_pad): what came back last
     hidden: Any  # (B, 2, n_pad): two states of the smoothed leak, SMOOTHED only
+    active: Any  # (B * (n_pad + LANES),) int32: room for a list of neurons; FULL only
 
 
 class Part(NamedTuple):
@@ -79,24 +93,29 @@ class Accumulators(NamedTuple):
 
 
 @kernel
-def filter_back(kappa, x, begin, end, out):
-    """Filter backwards in time: out[t] = kappa out[t + 1] + x[t].
-
-    Parameters
-    ----------
-    x : (B, T, n_out) array
+def filter_signals(kappa, signal, begin, end):
+    """Filter the signals backwards in time: out[t] = kappa out[t + 1] + x[t].
 
     Mutates
     -------
-    out : (B, T, n_out) array
-        Samples `begin` to `end`.
+    signal : Signal
+        `ebar` and `lbar` of samples `begin` to `end`.
     """
+    _filter_back(kappa, bare(signal.error), begin, end, bare(signal.ebar))
+    if not signal.one_signal:
+        _filter_back(kappa, bare(signal.broadcast), begin, end, bare(signal.lbar))
+
+
+@kernel
+def _filter_back(kappa, x, begin, end, out):
+    zero = kappa - kappa
     for b in range(begin, end):
-        for t in range(x.shape[1] - 1, -1, -1):
-            for k in range(x.shape[2]):
-                after = out[b, t + 1, k] if t + 1 < x.shape[1] else x.dtype.type(0)
-                new = kappa * after + x[b, t, k]
-                out[b, t, k] = x.dtype.type(0) if abs(new) < TINY else new
+        for k in range(x.shape[2]):
+            after = zero
+            for t in range(x.shape[1] - 1, -1, -1):
+                after = kappa * after + x[b, t, k]
+                after = zero if abs(after) < TINY else after
+                out[b, t, k] = after
 
 
 @kernel
@@ -109,8 +128,21 @@ def credit_readout(weights, trajectory, ebar, first_step, begin, end, out):
     -------
     out : Accumulators
     """
+    _credit_readout(
+        weights.out_gain,
+        bare(trajectory),
+        bare(ebar),
+        first_step,
+        begin,
+        end,
+        bare(out),
+    )
+
+
+@kernel
+def _credit_readout(gain, trajectory, ebar, first_step, begin, end, out):
     spiking = trajectory.output.shape[1] == 0
-    gain, spike, output = weights.out_gain, trajectory.spike, trajectory.output
+    spike, output = trajectory.spike, trajectory.output
     first, w_out, b_out = trajectory.first, out.w_out, out.b_out
     for b in range(begin, end):
         for t in range(trajectory.y.shape[1]):
@@ -129,7 +161,7 @@ def credit_readout(weights, trajectory, ebar, first_step, begin, end, out):
 
 @kernel
 def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, credits):
-    """Accumulate the gradient of weights into neurons over the kept paths.
+    """Accumulate the gradient of all weights over the kept paths.
 
     With the eligibility e_ji = dr_j/dw_ji through neuron j alone (for e-prop: Bellec et
     al. 2020, doi:10.1038/s41467-020-17236-y, eqs. 22-28) it is
@@ -154,12 +186,22 @@ def credit(cell, weights, events, trajectory, signal, paths, part, carry, out, c
 
     Mutates
     -------
+    signal : Signal
+        `ebar` and `lbar`, when the last steps of the signal are credited.
     carry : Carry
     out : Accumulators
-        w and bias, in the columns of `part`.
+        w and bias, in the columns of `part`; the readout's with the first column.
     credits : (B, T, n_pad) or (B, 0, n_pad) float array
         gi of every step, where it is not empty.
     """
+    n_steps = trajectory.y.shape[1]
+    if signal.first_step + n_steps == signal.error.shape[1]:
+        filter_signals(weights.kappa, signal, part.begin, part.end)
+    if part.low == 0:
+        first = signal.first_step
+        credit_readout(
+            weights, trajectory, signal.ebar, first, part.begin, part.end, out
+        )
     # Columns that do not meet are done a few at a time, so that their gradients stay in
     # the cache while events come to all rows.
     columns = part.high - part.low
@@ -244,7 +286,8 @@ def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry
     n_in = events.n_in
     spread(w, g, n_in, trajectory.spike, first[b, t], first[b, t + 1], j)
     d = load(trajectory.distance, (b, t, j), g)
-    prefetch(trajectory.distance, (b, t - AHEAD, j))
+    for k in range(BLOCK):
+        prefetch(trajectory.distance, (b, t - AHEAD, j + k * width(cell.alpha_m)))
     height, inverse = load(cell.height, j, g), load(cell.inverse_width, j, g)
     psi = pseudo_derivative(TRIANGULAR, d, height, inverse)
     p = psi * direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, g)
@@ -298,7 +341,10 @@ def _step_back(
     has_neuron, has_direct = signal.neuron.shape[0] > 0, signal.direct.shape[1] > 0
     back = carry.later if carry.back.shape[1] == 0 else carry.back
     credit_sent(weights, events.n_in, trajectory, carry.later, b, t, slot, part, out)
-    if paths.kind != LOCAL:
+    same_delay, dense = weights.delay.shape[0] == 0, weights.target.size == 0
+    if paths.kind == FULL and spiking and same_delay and dense:
+        _bring_back_to_active(cell, weights, events.n_in, trajectory, b, t, slot, carry)
+    elif paths.kind != LOCAL:
         _bring_back(paths, weights, back, b, slot, part, carry.cross)
     for j in range(low, high, lanes):
         d = load(trajectory.distance, (b, t, j))
@@ -413,6 +459,43 @@ def _bring_back(paths, weights, back, b, slot, part, cross):
                 late = arrival(weights, j, k, slot)
                 total += paths.hop[k, j] * back[b, late, k]
             cross[b, j] = total
+
+
+@inlined
+def _bring_back_to_active(cell, weights, n_in, trajectory, b, t, slot, carry):
+    """Set cross_j[t] of FULL paths where psi_j is not 0; elsewhere it does not count.
+
+    Mutates
+    -------
+    carry : Carry
+        `cross` and `active`.
+    """
+    active, cross, lanes = carry.active, carry.cross, width(carry.cross)
+    begin = b * (active.size // cross.shape[0])
+    end = begin
+    for j in range(0, cross.shape[1], lanes):
+        d = load(trajectory.distance, (b, t, j))
+        height, inverse = load(cell.height, j), load(cell.inverse_width, j)
+        psi = pseudo_derivative(cell.surrogate, d, height, inverse)
+        store(cross, (b, j), 0)
+        end = emit(psi != 0, j, active, end)
+    for e in range(begin, end):
+        j = active[e]
+        cross[b, j] = _dot(weights.w, n_in + j, carry.later, b, slot)
+
+
+@inlined
+def _dot(w, row, g, b, slot):
+    """Return sum_k w[row, k] g[b, slot, k]."""
+    n_pad, lanes = w.shape[1], width(w)
+    whole = n_pad - n_pad % (BLOCK * lanes)
+    wide = zeros_like(load(w, (row, 0), BLOCK))
+    for k in range(0, whole, BLOCK * lanes):
+        wide += load(w, (row, k), BLOCK) * load(g, (b, slot, k), BLOCK)
+    narrow = zeros_like(load(w, (row, 0)))
+    for k in range(whole, n_pad, lanes):
+        narrow += load(w, (row, k)) * load(g, (b, slot, k))
+    return sum_of(wide) + sum_of(narrow)
 
 
 @inlined

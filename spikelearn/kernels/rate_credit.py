@@ -23,6 +23,7 @@ from spikelearn.kernels.adjoint import (
     _spread_scaled,
     credit_inputs,
     direct_effect,
+    filter_signals,
     flushed,
 )
 from spikelearn.kernels.matmul import Panels, add_transposed, multiply, pack
@@ -73,6 +74,12 @@ def credit_rate(
     """
     n_steps, n_pad = trajectory.y.shape[1], weights.w.shape[1]
     dtype, (begin, end, *_) = weights.w.dtype, part
+    first_step = signal.first_step
+    if first_step + n_steps == signal.error.shape[1]:
+        filter_signals(weights.kappa, signal, begin, end)
+    if part.low == 0:
+        ebar = signal.ebar
+        credit_rate_readout(weights, trajectory, ebar, first_step, begin, end, out)
     samples, steps = min(N_SAMPLES, end - begin), min(N_STEPS, n_steps)
     n_back = paths.hop.shape[0] if paths.kind == FULL else 0
     room = Room(

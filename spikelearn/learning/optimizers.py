@@ -7,17 +7,20 @@ state can be written to a checkpoint and read back bit for bit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from spikelearn.errors import require
 from spikelearn.kernels.optimizers import Moments, adam
+from spikelearn.kernels.threads import run_groups
 from spikelearn.learning.gradients import as_rows, global_norm
 
 __all__ = ["SGD", "Adam", "Optimizer", "clip_gradients"]
 
 Arrays = dict[str, np.ndarray]
+SMALLEST_CUT = 1 << 18  # entries below which a thread of its own costs more
 
 
 class Optimizer(Protocol):
@@ -31,7 +34,12 @@ class Optimizer(Protocol):
         """Return the state for the first step."""
 
     def step(
-        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+        self,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+        scale: float = 1.0,
+        threads: int = 1,
     ) -> None:
         """Move weights in place; `scale` multiplies the learning rate."""
 
@@ -87,7 +95,12 @@ class SGD:
         return {f"{name}/m": np.zeros_like(w) for name, w in weights.items()}
 
     def step(
-        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+        self,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+        scale: float = 1.0,
+        threads: int = 1,
     ) -> None:
         """Move weights in place."""
         for name, w in weights.items():
@@ -152,7 +165,12 @@ class Adam:
         return state
 
     def step(
-        self, weights: Arrays, gradients: Arrays, state: Arrays, scale: float = 1.0
+        self,
+        weights: Arrays,
+        gradients: Arrays,
+        state: Arrays,
+        scale: float = 1.0,
+        threads: int = 1,
     ) -> None:
         """Move weights in place."""
         state["t"] += 1
@@ -167,4 +185,14 @@ class Adam:
             g = as_rows(gradients[name], w)
             moved = (w, state[f"{name}/m"], state[f"{name}/v"])
             rows, m, v = (as_rows(array, w, copy=False) for array in moved)
-            adam(moments, rows.shape[1], rows, g, m, v)
+            n_parts = threads if rows.size >= SMALLEST_CUT else 1
+            work = partial(_run_part, moments, (rows, g, m, v))
+            run_groups(work, len(rows), n_parts, n_parts)
+
+
+def _run_part(
+    moments: Moments, arrays: tuple[np.ndarray, ...], _: int, start: int, stop: int
+) -> None:
+    """Do the step of Adam for some rows."""
+    w, g, m, v = (array[start:stop] for array in arrays)
+    adam(moments, w.shape[1], w, g, m, v)

@@ -346,7 +346,8 @@ class Trainer:
             clip_gradients(gradients, self.clip_norm)
         scale = self._learning_rate_scale()
         before = network.params.w_out.copy()
-        self.optimizer.step(learned, gradients, self.optimizer_state, scale)
+        state, threads = self.optimizer_state, self.threads
+        self.optimizer.step(learned, gradients, state, scale, threads)
         if "w_out" in learned:
             self.feedback.follow(before, network.params.w_out, scale)
         network.constrain()

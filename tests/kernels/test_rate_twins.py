@@ -13,11 +13,9 @@ from spikelearn.kernels.adjoint import (
     Carry,
     Part,
     credit,
-    credit_readout,
-    filter_back,
 )
 from spikelearn.kernels.rate import DENSE
-from spikelearn.kernels.rate_credit import credit_rate, credit_rate_readout
+from spikelearn.kernels.rate_credit import credit_rate
 from spikelearn.kernels.vector import aligned_zeros, padded
 from spikelearn.learning.rules import BPTT, RFLO, EProp
 from spikelearn.learning.rules.paths import kernel_signal, no_carry
@@ -222,19 +220,13 @@ def test_products_equal_the_sweep_one_sample_at_a_time(rule, delay, placement, i
     signals = kernel_signal(network, record, signal)
     weights, paths = network.kernel_weights(), rule.paths(network)
     span = (0, B_BIG)
-    filter_back(weights.kappa, signals.error, *span, signals.ebar)
-    if signals.lbar is not signals.ebar:
-        filter_back(weights.kappa, signals.broadcast, *span, signals.lbar)
     rng = np.random.default_rng(5)
-    begun = no_carry(network, B_BIG, paths.kind)
+    begun, _ = no_carry(network, B_BIG, paths.kind)
     for name in ("gv", "later"):
         part = getattr(begun, name)[..., :N_BIG]
         part[...] = rng.normal(size=part.shape)
     results = []
-    for sweep, of_readout in (
-        (credit, credit_readout),
-        (credit_rate, credit_rate_readout),
-    ):
+    for sweep in (credit, credit_rate):
         carry = Carry(*(array.copy() for array in begun))
         out = Accumulators(
             aligned_zeros(network.params.rows.shape, "float64"),
@@ -243,7 +235,6 @@ def test_products_equal_the_sweep_one_sample_at_a_time(rule, delay, placement, i
             np.zeros_like(network.params.b_out),
         )
         credits = np.zeros((B_BIG, T_BIG, padded(N_BIG)))
-        of_readout(weights, record.trajectory, signals.ebar, 0, *span, out)
         sweep(
             network.kernel_cell,
             weights,

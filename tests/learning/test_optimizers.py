@@ -197,3 +197,21 @@ def test_a_parameter_out_of_range_names_itself(kind, name, bad):
 def test_the_largest_norm_must_be_positive(bad):
     with pytest.raises(InvalidValue, match=r"^clip_gradients\.max_norm must be > 0"):
         clip_gradients({"a": np.ones(2)}, bad)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_share_large_arrays_and_change_no_bit(dtype):
+    rng = np.random.default_rng(0)
+    shape = (700, 500)
+    start, g = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    results = []
+    for threads in (1, 3):
+        weights = {"w": np.asfortranarray(start)}
+        optimizer = Adam(0.1)
+        state = optimizer.init(weights)
+        for _ in range(2):
+            gradients = {"w": np.asfortranarray(g)}
+            optimizer.step(weights, gradients, state, threads=threads)
+        results.append(weights["w"])
+    assert np.array_equal(*results)
+    assert np.abs(results[0] - start).min() > 0

@@ -58,4 +58,5 @@ class DECOLLE(PathRule):
             )
         signals = super()._signals(network, record, signal)
         nothing = signals.broadcast * 0
-        return signals._replace(broadcast=nothing, lbar=np.empty_like(nothing))
+        lbar = np.empty_like(nothing)
+        return signals._replace(broadcast=nothing, lbar=lbar, one_signal=False)

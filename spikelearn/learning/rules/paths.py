@@ -9,7 +9,6 @@ runs (`start`, `step`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, cast
 
 import numpy as np
@@ -22,13 +21,10 @@ from spikelearn.kernels.adjoint import (
     Signal,
     credit,
     credit_readout,
+    filter_signals,
 )
 from spikelearn.kernels.paths import DIAGONAL, LOCAL, ONE_HOP_ONLINE, Paths
-from spikelearn.kernels.rate_credit import (
-    credit_rate,
-    credit_rate_readout,
-    multiplies,
-)
+from spikelearn.kernels.rate_credit import credit_rate, multiplies
 from spikelearn.kernels.threads import run_groups
 from spikelearn.kernels.traces import Traces, credit_readout_online, n_traces
 from spikelearn.kernels.vector import LANES, aligned_zeros, padded
@@ -38,7 +34,6 @@ from spikelearn.learning.rules.sweep import (
     NO_HOP,
     Work,
     columns_of,
-    filter_signals,
     kernel_signal,
     make_paths,
     no_carry,
@@ -125,15 +120,11 @@ class PathRule:
         columns = columns_of(network, record, paths.kind, threads)
         multiplied = multiplies(network.kernel_cell, weights, paths)
         credit_part = credit_rate if multiplied else credit
-        of_readout = credit_readout if network.spiking else credit_rate_readout
 
         def piece_of_work(first_step: int, piece: Record) -> Work:
             here = signals._replace(first_step=first_step)
 
             def work(start: int, stop: int, out: Accumulators) -> None:
-                filtered = (signals.ebar, first_step)
-                of_readout(weights, piece.trajectory, *filtered, start, stop, out)
-
                 def of_columns(_: int, first: int, last: int) -> None:
                     credit_part(
                         network.kernel_cell,
@@ -152,12 +143,9 @@ class PathRule:
 
             return work
 
-        def works() -> Iterator[Work]:
-            yield lambda a, b, _: filter_signals(weights.kappa, signals, a, b)
-            for first_step, piece in record.pieces_backwards(network, needs, threads):
-                yield piece_of_work(first_step, piece)
-
-        gradients = sum_over_samples(network, n_samples, threads, works())
+        pieces = record.pieces_backwards(network, needs, threads)
+        works = (piece_of_work(*piece) for piece in pieces)
+        gradients = sum_over_samples(network, n_samples, threads, works)
         buffers.give_back(carried)
         return gradients, credits[..., : network.n_rec].transpose(1, 0, 2)
 

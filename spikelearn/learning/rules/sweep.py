@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels.adjoint import Accumulators, Carry, Signal, filter_back
+from spikelearn.kernels.adjoint import Accumulators, Carry, Signal
 from spikelearn.kernels.paths import DIAGONAL, FULL, LOCAL, SMOOTHED, Paths
 from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
 from spikelearn.kernels.vector import BLOCK, LANES, aligned_zeros, padded
@@ -21,7 +21,6 @@ __all__ = [
     "NO_HOP",
     "Work",
     "columns_of",
-    "filter_signals",
     "kernel_signal",
     "make_paths",
     "no_carry",
@@ -45,10 +44,18 @@ def make_paths(
     mu: float = 0.0,
 ) -> Paths:
     """Return the paths of a rule in the dtype of the network; hop is (post, pre)."""
+    if kind == LOCAL:
+        return _local_paths(padded(network.n_rec), network.dtype)
     scalar = np.dtype(network.dtype).type
     if kind == DIAGONAL:
         hop = np.diagonal(hop)[None]
     return Paths(kind, padded_rows(network, hop), through_reset, scalar(mu))
+
+
+@cache
+def _local_paths(width: int, dtype: str) -> Paths:
+    scalar = np.dtype(dtype).type
+    return Paths(LOCAL, np.empty((0, width), dtype), False, scalar(0))
 
 
 def padded_rows(network: RecurrentNetwork, rows: np.ndarray) -> np.ndarray:
@@ -75,6 +82,7 @@ def no_carry(
     def several(first: int, n: int) -> np.ndarray:
         return rows[first : first + n].reshape(n_samples, n, width)
 
+    room = n_samples * (width + LANES)
     carry = Carry(
         gv=rows[0],
         ga=rows[1],
@@ -82,6 +90,7 @@ def no_carry(
         back=several(3 + longest, n_back),
         cross=rows[2],
         hidden=several(3 + longest + n_back, n_hidden),
+        active=np.empty(room if kind == FULL else 0, np.int32),
     )
     return carry, rows
 
@@ -101,13 +110,6 @@ def columns_of(
     unit = BLOCK * LANES
     n_parts = max(min(n_parts, width // unit, N_GROUPS), 1)
     return [width * k // n_parts // unit * unit for k in range(n_parts)] + [width]
-
-
-def filter_signals(kappa: float, signals: Signal, start: int, stop: int) -> None:
-    """Filter the signals of some samples back in time. Mutates their `ebar`, `lbar`."""
-    filter_back(kappa, signals.error, start, stop, signals.ebar)
-    if signals.lbar is not signals.ebar:
-        filter_back(kappa, signals.broadcast, start, stop, signals.lbar)
 
 
 def sum_over_samples(
@@ -209,6 +211,7 @@ def kernel_signal(
         neuron=none[0] if neuron is None else padded_rows(network, neuron),
         direct=none if direct is None else padded_rows(network, by_sample(direct)),
         first_step=0,
+        one_signal=lbar is ebar,
     )
 
 

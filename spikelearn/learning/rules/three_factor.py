@@ -6,13 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikelearn.kernels.adjoint import Accumulators, Signal, credit_readout
+from spikelearn.kernels.adjoint import (
+    Accumulators,
+    Signal,
+    credit_readout,
+    filter_signals,
+)
 from spikelearn.kernels.paths import LOCAL
 from spikelearn.kernels.three_factor import Pairing, three_factor
 from spikelearn.learning.gradients import Gradients
 from spikelearn.learning.rules.base import RuleInfo, check_cell
 from spikelearn.learning.rules.sweep import (
-    filter_signals,
     no_carry,
     padded_rows,
     sum_over_samples,
