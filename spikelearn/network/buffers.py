@@ -14,7 +14,7 @@ import numpy as np
 
 from spikelearn.kernels.vector import BYTES, aligned_empty
 
-__all__ = ["KEPT_BYTES", "empty", "give_back", "take", "zeros"]
+__all__ = ["KEPT_BYTES", "empty", "forget", "give_back", "take", "zeros"]
 
 KEPT_BYTES = 1 << 28
 """About so much unused memory is kept at most."""
@@ -85,3 +85,10 @@ def give_back(array: np.ndarray) -> None:
     waiting = _free[array.shape, array.dtype.char]
     if len(waiting) < 4 and array.nbytes <= KEPT_BYTES // 16:
         waiting.append(array)
+
+
+def forget() -> None:
+    """Return all unused memory to the system."""
+    global _kept
+    _free.clear()
+    _kept = 0

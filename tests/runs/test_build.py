@@ -11,7 +11,7 @@ from spikelearn import tasks
 from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.rules import BPTT, MDGL, RSTDP, RULES, EProp, ModProp
-from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork
+from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork, buffers
 from spikelearn.network.connectivity import stack
 from spikelearn.runs import RunConfig, build, resolve_config
 from spikelearn.runs.build import build_network, build_rule, build_trainer
@@ -249,6 +249,7 @@ MEMORY = {
 def test_the_estimate_of_memory_is_what_a_step_takes(case):
     settings = config(*MEMORY[case])
     build_trainer(settings).step()  # compiles
+    buffers.forget()
     tracemalloc.start()
     try:
         build_trainer(settings).step()
