@@ -8,6 +8,8 @@ import numpy as np
 
 from spikelearn.errors import InvalidValue, require
 from spikelearn.kernels import kernel_counts
+from spikelearn.learning.gradients import global_norm
+from spikelearn.learning.optimizers import Adam
 from spikelearn.learning.rules import RULES, OnlineRule, Rule
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import CELLS, Record, RecurrentNetwork
@@ -60,29 +62,42 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> int:
 
 
 def _warm_up_network(network: RecurrentNetwork) -> None:
-    """Run a network on spikes and on graded input, and all rules that it suits."""
+    """Run a network on spikes and on graded input, all rules that it suits, and Adam."""
     x = np.ones((N_STEPS, N_SAMPLES, N_IN), np.uint8)
-    record = network.run(x, record=("v", "a", "i"))
-    signal = LearningSignal(
-        error=np.ones((N_STEPS, N_SAMPLES, N_OUT)),
-        feedback=np.ones((N_REC, N_OUT)),
-        neuron=np.ones((N_SAMPLES, N_REC)),
-        direct=np.ones((N_STEPS, N_SAMPLES, N_REC)),
-        reward=np.ones((N_STEPS, N_SAMPLES)),
-    )
     network.run(0.5 * x)
+    # Whole trials and single steps: within a trial they are different kernels.
+    trials = [_trial(network, x), _trial(network, x[:1])]
     for kind in RULES.values():
         if network.cell.kind in kind.info.cells:
-            _warm_up_rule(kind(), network, record, signal)
+            _warm_up_rule(kind(), network, trials)
+    weights = network.params.arrays()
+    global_norm(weights)
+    optimizer = Adam()
+    optimizer.step(weights, network.params.copy().arrays(), optimizer.init(weights))
+
+
+def _trial(network: RecurrentNetwork, x: np.ndarray) -> tuple[Record, LearningSignal]:
+    n_steps = len(x)
+    signal = LearningSignal(
+        error=np.ones((n_steps, N_SAMPLES, N_OUT)),
+        feedback=np.ones((N_REC, N_OUT)),
+        neuron=np.ones((N_SAMPLES, N_REC)),
+        direct=np.ones((n_steps, N_SAMPLES, N_REC)),
+        reward=np.ones((n_steps, N_SAMPLES)),
+    )
+    return network.run(x, record=("v", "a", "i")), signal
 
 
 def _warm_up_rule(
-    rule: Rule, network: RecurrentNetwork, record: Record, signal: LearningSignal
+    rule: Rule,
+    network: RecurrentNetwork,
+    trials: Iterable[tuple[Record, LearningSignal]],
 ) -> None:
-    rule.gradients(network, record, signal)
-    if isinstance(rule, OnlineRule):
-        try:
-            traces = rule.start(network, N_SAMPLES)
-        except InvalidValue:  # only credited at the end of a trial
-            return
-        rule.step(network, record, signal, traces)
+    for record, signal in trials:
+        rule.gradients(network, record, signal)
+        if isinstance(rule, OnlineRule):
+            try:
+                traces = rule.start(network, N_SAMPLES)
+            except InvalidValue:  # only credited at the end of a trial
+                return
+            rule.step(network, record, signal, traces)

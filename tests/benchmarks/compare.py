@@ -21,8 +21,16 @@ from rich.table import Table
 
 from spikelearn import __version__
 from spikelearn.benchmark import WORKLOADS, select
+from spikelearn.benchmark.fma import trace_efficiency
 from spikelearn.errors import SpikelearnError
-from tests.benchmarks.bars import BARS, SCALING_BARS, compare, scaling
+from tests.benchmarks.bars import (
+    BARS,
+    SCALING_BARS,
+    TRACES_SIZES,
+    compare,
+    scaling,
+    traces,
+)
 from tests.benchmarks.child import ROOT, Child
 from tests.benchmarks.environments import ENVIRONMENTS
 from tests.benchmarks.figure import draw
@@ -130,6 +138,8 @@ def main():
     except SpikelearnError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if not options.only:
+        rows += [traces(n, trace_efficiency(n)) for n in TRACES_SIZES]
     show(rows)
     if not options.quick and draw(results, options.figure):
         say(f"figure: {options.figure}")

@@ -31,6 +31,7 @@ VERBS = (
     "export",
     "verify",
     "report",
+    "bench",
 )
 TINY = ("--task", "digits-rows", "n_rec=16", "iterations=40", "evaluate_samples=50")
 
