@@ -62,7 +62,7 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> int:
 
 
 def _warm_up_network(network: RecurrentNetwork) -> None:
-    """Run a network on spikes and on graded input, all rules that it suits, and Adam."""
+    """Run a network on spikes and graded input, all rules that it suits, and Adam."""
     x = np.ones((N_STEPS, N_SAMPLES, N_IN), np.uint8)
     network.run(0.5 * x)
     # Whole trials and single steps: within a trial they are different kernels.
