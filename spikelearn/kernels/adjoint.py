@@ -237,7 +237,6 @@ def _credit_sample(
         cell.activation == SPIKING
         and cell.surrogate == TRIANGULAR
         and not (cell.reset_to_zero or cell.has_synaptic_current)
-        and signal.neuron.shape[0] == 0
         and signal.direct.shape[1] == 0
         and weights.target.size == 0
         and events.value.size == 0
@@ -290,7 +289,10 @@ def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry
         prefetch(trajectory.distance, (b, t - AHEAD, j + k * width(cell.alpha_m)))
     height, inverse = load(cell.height, j, g), load(cell.inverse_width, j, g)
     psi = pseudo_derivative(TRIANGULAR, d, height, inverse)
-    p = psi * direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, g)
+    total = direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, g)
+    if signal.neuron.shape[0] > 0:
+        total += load(signal.neuron, (b, j), g)
+    p = psi * total
     flush = now % FLUSH_EVERY == 0
     if cell.has_adaptation:
         ga = load(carry.ga, (b, j), g)
