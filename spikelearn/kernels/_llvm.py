@@ -548,3 +548,58 @@ def _emit_bit_by_bit(builder, mask, bits, first, data, end):
     builder.branch(start)
     builder.position_at_end(done)
     return builder.load(place)
+
+
+# What threads of a team tell each other.
+
+
+def _shared(array: Any, index: Any) -> bool:
+    return isinstance(array, Bare) and array.dtype == types.int64 and array.ndim == 1
+
+
+@type_callable(vector.acquire)
+def _type_acquire(context):
+    return lambda array, index: types.int64 if _shared(array, index) else None
+
+
+@lower_builtin(vector.acquire, Bare, types.Integer)
+def _acquire(context, builder, sig, args):
+    return builder.load_atomic(_pointer(context, builder, sig, args), "acquire", 8)
+
+
+@type_callable(vector.release)
+def _type_release(context):
+    return lambda array, index, value: types.none if _shared(array, index) else None
+
+
+@lower_builtin(vector.release, Bare, types.Integer, types.Integer)
+def _release(context, builder, sig, args):
+    value = context.cast(builder, args[2], sig.args[2], types.int64)
+    place = _pointer(context, builder, sig, args)
+    builder.store_atomic(value, place, "release", 8)
+    return context.get_dummy_value()
+
+
+@type_callable(vector.fetch_add)
+def _type_fetch_add(context):
+    return lambda array, index, value: types.int64 if _shared(array, index) else None
+
+
+@lower_builtin(vector.fetch_add, Bare, types.Integer, types.Integer)
+def _fetch_add(context, builder, sig, args):
+    value = context.cast(builder, args[2], sig.args[2], types.int64)
+    place = _pointer(context, builder, sig, args)
+    return builder.atomic_rmw("add", place, value, "seq_cst")
+
+
+@type_callable(vector.give_way)
+def _type_give_way(context):
+    return lambda: types.none
+
+
+@lower_builtin(vector.give_way)
+def _give_way(context, builder, sig, args):
+    kind = ir.FunctionType(I32, [])
+    yield_ = cgutils.get_or_insert_function(builder.module, kind, "sched_yield")
+    builder.call(yield_, [])
+    return context.get_dummy_value()

@@ -236,9 +236,7 @@ def _forward_sample(cell, weights, events, b, state, out):
                     )
                     if cell.has_synaptic_current or last:
                         store(state.i, (b, j), i)
-                n_spikes = _update(
-                    i, cell, weights, b, t, j, n_spikes, True, state, out
-                )
+                n_spikes = update(i, cell, weights, b, t, j, n_spikes, True, state, out)
         else:
             for j in range(0, n_pad, lanes):
                 i = load(state.i, (b, j))
@@ -259,7 +257,7 @@ def _forward_sample(cell, weights, events, b, state, out):
                         state.pending,
                     )
                     store(state.i, (b, j), i)
-                n_spikes = _update(
+                n_spikes = update(
                     i, cell, weights, b, t, j, n_spikes, False, state, out
                 )
         first[b, t + 1] = n_spikes
@@ -267,7 +265,7 @@ def _forward_sample(cell, weights, events, b, state, out):
         if not dense:
             for e in range(previous, n_spikes):
                 send(weights, events.n_in, spike[e], 1, slot, b, state.pending)
-        _read_out(weights, b, t, previous, n_spikes, state.y, out)
+        read_out(weights, b, t, previous, n_spikes, state.y, out)
         slot += 1
         if slot == span:
             slot = 0
@@ -280,7 +278,7 @@ def _forward_sample(cell, weights, events, b, state, out):
 
 
 @inlined
-def _update(i, cell, weights, b, t, j, n_spikes, plain, state, out):
+def update(i, cell, weights, b, t, j, n_spikes, plain, state, out):
     """Move neurons from j on by a step and list their spikes; return the list's end.
 
     `i` is their current, as many as there are; a constant `plain` takes questions out.
@@ -362,7 +360,8 @@ def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
     w, current, pending = weights.w, state.i, state.pending
     first, last = events.start[b, t], events.start[b, t + 1]
     graded, dense = events.value.size > 0, weights.target.size == 0
-    add_rows(pending, (b, slot), w, events.n_in, spike, begin, end)
+    n_pad = w.shape[1]
+    add_rows(pending, (b, slot), w, events.n_in, spike, begin, end, 0, n_pad)
     for j in range(0, w.shape[1], width(w)):
         i = load(pending, (b, slot, j))
         if cell.has_synaptic_current:
@@ -370,7 +369,7 @@ def collect(cell, weights, events, t, spike, begin, end, b, slot, state):
         store(current, (b, j), i)
         store(pending, (b, slot, j), 0)
     if dense and not graded:
-        add_rows(current, (b,), w, 0, events.unit, first, last)
+        add_rows(current, (b,), w, 0, events.unit, first, last, 0, n_pad)
     else:
         for e in range(first, last):
             x = events.value[e] if graded else w.dtype.type(1)
@@ -389,14 +388,19 @@ def sum_block(total, w, offset, unit, first, last, j):
 
 
 @inlined
-def add_rows(target, at, w, offset, unit, first, last):
-    """Add the rows offset + unit[first:last] of w, four at a time. Mutates `target`."""
-    n_pad, lanes = w.shape[1], width(w)
+def add_rows(target, at, w, offset, unit, first, last, low, high):
+    """Add the rows offset + unit[first:last] of w, four at a time, in some columns.
+
+    Mutates
+    -------
+    target : float array, in the row `at`
+    """
+    lanes = width(w)
     fours = first + (last - first) // 4 * 4
     for e in range(first, fours, 4):
         k_0, k_1 = offset + unit[e], offset + unit[e + 1]
         k_2, k_3 = offset + unit[e + 2], offset + unit[e + 3]
-        for j in range(0, n_pad, lanes):
+        for j in range(low, high, lanes):
             total = load(target, (*at, j)) + load(w, (k_0, j))
             total += load(w, (k_1, j))
             total += load(w, (k_2, j))
@@ -404,7 +408,7 @@ def add_rows(target, at, w, offset, unit, first, last):
             store(target, (*at, j), total)
     for e in range(fours, last):
         row = offset + unit[e]
-        for j in range(0, n_pad, lanes):
+        for j in range(low, high, lanes):
             store(target, (*at, j), load(target, (*at, j)) + load(w, (row, j)))
 
 
@@ -452,7 +456,7 @@ def arrival(weights, j, k, slot):
 
 
 @inlined
-def _read_out(weights, b, t, first, last, y, out):
+def read_out(weights, b, t, first, last, y, out):
     """Update the leaky readout with the spikes of step t. Mutates `y`, `out.y`."""
     w_out, spike, out_y = weights.w_out, out.spike, out.y
     for k in range(weights.b_out.size):

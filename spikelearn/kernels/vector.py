@@ -31,6 +31,7 @@ import numpy as np
 __all__ = [
     "BLOCK",
     "LANES",
+    "acquire",
     "add_products",
     "aligned_empty",
     "aligned_zeros",
@@ -38,6 +39,8 @@ __all__ = [
     "bare_rows",
     "emit",
     "exp",
+    "fetch_add",
+    "give_way",
     "load",
     "load_rows",
     "log1p",
@@ -46,6 +49,7 @@ __all__ = [
     "power_of_two",
     "power_series",
     "prefetch",
+    "release",
     "select",
     "sqrt",
     "store",
@@ -169,6 +173,27 @@ def nearest(x: np.ndarray) -> np.ndarray:
 def power_of_two(n: np.ndarray) -> np.ndarray:
     """Return 2^n for whole numbers that are neither under- nor overflow."""
     return np.ldexp(np.ones_like(n), n.astype(np.int32))
+
+
+def fetch_add(array: np.ndarray, index: int, value: int) -> int:
+    """Add to an int64 entry that threads share, and return what it was before."""
+    before = int(array[index])
+    array[index] += value
+    return before
+
+
+def acquire(array: np.ndarray, index: int) -> int:
+    """Return an int64 entry; from here on all is seen that its writer wrote before."""
+    return int(array[index])
+
+
+def release(array: np.ndarray, index: int, value: int) -> None:
+    """Write an int64 entry after all that was written before. Mutates `array`."""
+    array[index] = value
+
+
+def give_way() -> None:
+    """Let other threads of the system run."""
 
 
 def total(vector: np.ndarray) -> Any:

@@ -20,6 +20,7 @@ from spikelearn.kernels.spiking import (
     list_events,
     pad_cell,
 )
+from spikelearn.kernels.team import forward_in_team, join_team, new_team
 from spikelearn.kernels.threads import N_GROUPS, run_groups
 from spikelearn.kernels.vector import LANES, padded
 from spikelearn.memory import require_fits
@@ -34,6 +35,7 @@ __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
+SMALLEST_TEAM = 768  # neurons of a network whose steps several threads share
 FEW_CONNECTIONS = 0.03  # up to this density, lists are faster than dense rows
 
 
@@ -330,12 +332,43 @@ class RecurrentNetwork:
         cell, weights = self.kernel_cell, self.kernel_weights()
         kernel = forward if self.spiking else forward_rate
 
+        if self._takes_a_team(events, threads, n_samples):
+            list_events(x, 0, 1, events)
+            team = new_team(threads, n_steps, padded(self.n_rec))
+
+            def take_part(member: int, _: int, __: int) -> None:
+                leads = member == 0
+                forward_in_team(cell, weights, events, leads, team, going, out)
+
+            run_groups(take_part, threads, threads, threads)
+            join_team(weights, self.n_in, team, going, out)
+            return self._record(events, out, going, record)
+
         def work(group: int, start: int, stop: int) -> None:
             list_events(x, start, stop, events)
             kernel(cell, weights, events, start, stop, going, out)
 
         # Rates of many samples are one product, and no sum over samples is taken here.
         run_groups(work, n_samples, threads, N_GROUPS if self.spiking else threads)
+        return self._record(events, out, going, record)
+
+    def _takes_a_team(self, events: InputEvents, threads: int, n_samples: int) -> bool:
+        """Return whether several threads should share the steps of a single sample."""
+        spikes_in_dense_rows = (
+            self.spiking
+            and self.kernel_constants.target.size == 0
+            and events.value.size == 0
+        )
+        large = padded(self.n_rec) >= SMALLEST_TEAM
+        return threads > 1 and n_samples == 1 and large and spikes_in_dense_rows
+
+    def _record(
+        self,
+        events: InputEvents,
+        out: Trajectory,
+        going: State,
+        record: Collection[str],
+    ) -> Record:
         y = out.y.transpose(1, 0, 2)
         return Record(y, events, out, self.n_rec, going, frozenset(record))
 
