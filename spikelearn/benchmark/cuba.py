@@ -20,6 +20,7 @@ from spikelearn.network.sparse import (
     Population,
     Projection,
     SparseNetwork,
+    Spikes,
 )
 
 __all__ = ["CUBA_SPECIFICATIONS", "Cuba", "CubaWorkload"]
@@ -113,7 +114,7 @@ class Cuba:
         self.rate = spikes.rate()
         self.n_spikes = spikes.steps.size
 
-    def _run(self, network: SparseNetwork, duration: float):  # type: ignore[no-untyped-def]
+    def _run(self, network: SparseNetwork, duration: float) -> Spikes:
         return network.run(duration, v_init=self.v_init)
 
     def step(self) -> None:

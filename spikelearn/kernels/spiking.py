@@ -215,51 +215,16 @@ def _forward_sample(cell, weights, events, b, state, out):
             collect(cell, weights, events, t, spike, begin, end, b, slot, state)
             by_pending = False
         previous = n_spikes
+        at = b, t, begin, end, slot, in_memory, by_pending, last
+        given = cell, weights, events
         if plain:
             for j in range(0, n_pad, BLOCK * lanes):
                 i = load(state.i, (b, j), BLOCK)
-                if not in_memory:
-                    i = _arriving(
-                        i,
-                        cell,
-                        weights,
-                        events,
-                        t,
-                        spike,
-                        begin,
-                        end,
-                        b,
-                        slot,
-                        j,
-                        by_pending,
-                        state.pending,
-                    )
-                    if cell.has_synaptic_current or last:
-                        store(state.i, (b, j), i)
-                n_spikes = update(i, cell, weights, b, t, j, n_spikes, True, state, out)
+                n_spikes = _step(i, given, at, j, n_spikes, True, state, out)
         else:
             for j in range(0, n_pad, lanes):
                 i = load(state.i, (b, j))
-                if not in_memory:
-                    i = _arriving(
-                        i,
-                        cell,
-                        weights,
-                        events,
-                        t,
-                        spike,
-                        begin,
-                        end,
-                        b,
-                        slot,
-                        j,
-                        by_pending,
-                        state.pending,
-                    )
-                    store(state.i, (b, j), i)
-                n_spikes = update(
-                    i, cell, weights, b, t, j, n_spikes, False, state, out
-                )
+                n_spikes = _step(i, given, at, j, n_spikes, False, state, out)
         first[b, t + 1] = n_spikes
 
         if not dense:
@@ -275,6 +240,18 @@ def _forward_sample(cell, weights, events, b, state, out):
             for e in range(first[b, t], first[b, t + 1]):
                 send(weights, events.n_in, spike[e], 1, late, b, state.pending)
     state.time[b] += n_steps
+
+
+@inlined
+def _step(i, given, at, j, n_spikes, plain, state, out):
+    """Do a step of neurons from j on, whose current was i; return the end of spikes."""
+    cell, weights, _ = given
+    b, t, begin, end, slot, in_memory, by_pending, last = at
+    if not in_memory:
+        i = _arriving(i, given, b, t, begin, end, slot, j, by_pending, state, out)
+        if cell.has_synaptic_current or last:
+            store(state.i, (b, j), i)
+    return update(i, cell, weights, b, t, j, n_spikes, plain, state, out)
 
 
 @inlined
@@ -326,23 +303,23 @@ def update(i, cell, weights, b, t, j, n_spikes, plain, state, out):
 
 
 @inlined
-def _arriving(
-    i, cell, weights, events, t, spike, begin, end, b, slot, j, by_pending, pending
-):
+def _arriving(i, given, b, t, begin, end, slot, j, by_pending, state, out):
     """Return the current of neurons from j on: alpha_s i + pending + spikes + inputs.
 
     Sums of weight rows stay in registers. Their order does not depend on whether a
     spike came by `pending`, which is emptied, or directly.
     """
+    cell, weights, events = given
+    w, pending = weights.w, state.pending
     arriving = zeros_like(i)
     if by_pending:
         arriving = load(pending, (b, slot, j), i)
         store(pending, (b, slot, j), zeros_like(i))
-    arriving = sum_block(arriving, weights.w, events.n_in, spike, begin, end, j)
+    arriving = sum_block(arriving, w, events.n_in, out.spike, begin, end, j)
     if cell.has_synaptic_current:
         arriving += load(cell.alpha_s, j, i) * i
     first, last = events.start[b, t], events.start[b, t + 1]
-    return sum_block(arriving, weights.w, 0, events.unit, first, last, j)
+    return sum_block(arriving, w, 0, events.unit, first, last, j)
 
 
 @inlined

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,7 +77,8 @@ def group_constants(layout: Layout, dt: float, dtype: Any) -> Groups:
     period, decay = 1, np.ones((len(cells), 2))
     gain = np.zeros((len(cells), 2))
     if layout.has_current:
-        taus = np.array([[cell.tau_exc, cell.tau_inh] for cell in cells])  # type: ignore[attr-defined]
+        current_based = cast(list[CubaLIF], cells)
+        taus = np.array([[cell.tau_exc, cell.tau_inh] for cell in current_based])
         decay = np.exp(-dt / taus)
         difference = tau_m[:, None] - taus
         same = np.abs(difference) < 1e-9 * taus

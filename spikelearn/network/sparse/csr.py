@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -84,7 +84,8 @@ def connect(
         Each projection has its own streams, of pairs and of delays.
     """
     n = max(stop for _, stop in ranges.values())
-    seeds = rng.bit_generator.seed_seq.spawn(2 * len(projections))  # type: ignore[attr-defined]
+    sequence = cast(np.random.SeedSequence, rng.bit_generator.seed_seq)
+    seeds = sequence.spawn(2 * len(projections))
     sizes = [ranges[p.pre][1] - ranges[p.pre][0] for p in projections]
     first_row = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     counts = np.zeros(first_row[-1], np.int64)
