@@ -2,7 +2,8 @@
 
 A step needs the spikes of all neurons, so that threads wait for each other at every
 step, for about as long as a few weight rows take: it pays for large networks. Nobody
-waits for a thread that never came: who leads counts who is there and closes the door.
+waits for a thread that never came: who comes first counts who follows and closes the
+door.
 Sums have the order that they have on one thread, and so the same bits.
 """
 
@@ -27,10 +28,10 @@ from spikelearn.kernels.vector import (
     width,
 )
 
-APART = 8  # int64 entries between two counters: a cache line each
+APART = 16  # int64 entries between two counters: caches fetch pairs of lines
 CLOSED = 1 << 20
-PATIENCE = 20_000  # looks at the door before it is closed
-LOOKS = 2_000  # at another thread's step before the system may run others
+PATIENCE = 300_000  # looks at the door before it is closed: about a tenth of a ms
+LOOKS = 200_000  # at another thread's step before the system may run others
 
 
 class Team(NamedTuple):
@@ -53,10 +54,10 @@ def new_team(members: int, n_steps: int, n_pad: int) -> Team:
 
 
 @kernel
-def forward_in_team(cell, weights, events, leads, team, state, out):
+def forward_in_team(cell, weights, events, team, state, out):
     """Do one member's part of `spiking.forward` for a single sample.
 
-    Every member calls it; one of them leads. Rows are dense, and all delays the same.
+    Every member calls it. Rows are dense, and all delays the same.
 
     Mutates
     -------
@@ -67,7 +68,7 @@ def forward_in_team(cell, weights, events, leads, team, state, out):
         All but `first`, `spike` and `y`.
     """
     counters = bare(team.counters)
-    me = _take_place(counters, leads, team.members)
+    me = _take_place(counters, team.members)
     if me >= 0:
         n_members = acquire(counters, APART)
         _steps(
@@ -83,21 +84,19 @@ def forward_in_team(cell, weights, events, leads, team, state, out):
 
 
 @inlined
-def _take_place(counters, leads, members):
+def _take_place(counters, members):
     """Return the number of a member, or -1 for who comes too late."""
-    me = 0
-    if leads:
+    me = fetch_add(counters, 0, 1)
+    if me == 0:
         looks = 0
-        while acquire(counters, 0) < members - 1 and looks < PATIENCE:
+        while acquire(counters, 0) < members and looks < PATIENCE:
             looks += 1
         came = fetch_add(counters, 0, CLOSED)
-        release(counters, APART, came + 1)
+        release(counters, APART, came)
+    elif me > CLOSED:
+        me = -1
     else:
-        me = fetch_add(counters, 0, 1) + 1
-        if me > CLOSED:
-            me = -1
-        else:
-            _await(counters, APART, 1)
+        _await(counters, APART, 1)
     return me
 
 

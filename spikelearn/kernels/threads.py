@@ -82,7 +82,12 @@ class _Share:
         self.done: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
 
     def take(self) -> None:
-        """Run groups until none is left."""
+        """Run groups until none is left.
+
+        Ctrl-C and signals reach only the main thread: there they come out at once, and
+        nobody is waited for. A helper may be in want of a lock that the interrupted
+        code has not given back.
+        """
         while True:
             try:
                 group, (start, stop) = self.waiting.popleft()
@@ -92,6 +97,9 @@ class _Share:
             try:
                 self.work(group, start, stop)
             except BaseException as raised:
+                interrupts = not isinstance(raised, Exception)
+                if interrupts and threading.current_thread() is threading.main_thread():
+                    raise
                 error = raised
             self.done.put((group, error))
 

@@ -35,7 +35,7 @@ __all__ = ["RecurrentNetwork"]
 
 DTYPES = ("float32", "float64")
 STATES = ("v", "a", "i")
-SMALLEST_TEAM = 768  # neurons of a network whose steps several threads share
+SMALLEST_TEAM = 2500  # neurons of a network whose steps several threads share
 FEW_CONNECTIONS = 0.03  # up to this density, lists are faster than dense rows
 
 
@@ -336,9 +336,8 @@ class RecurrentNetwork:
             list_events(x, 0, 1, events)
             team = new_team(threads, n_steps, padded(self.n_rec))
 
-            def take_part(member: int, _: int, __: int) -> None:
-                leads = member == 0
-                forward_in_team(cell, weights, events, leads, team, going, out)
+            def take_part(*_: int) -> None:
+                forward_in_team(cell, weights, events, team, going, out)
 
             run_groups(take_part, threads, threads, threads)
             join_team(weights, self.n_in, team, going, out)

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from spikelearn.kernels.team import CLOSED, forward_in_team, join_team, new_team
+from spikelearn.kernels.team import APART, CLOSED, forward_in_team, join_team, new_team
 from spikelearn.kernels.vector import padded
 from spikelearn.network import ALIF, LIF, model
 from tests.helpers import make_input, make_network
@@ -58,13 +58,13 @@ def _parts(network, x, members):
     return network.kernel_cell, network.kernel_weights(), events, team, state, out
 
 
-def test_a_leader_does_not_wait_for_who_never_comes():
+def test_the_first_does_not_wait_for_who_never_comes():
     network = make_network(n_rec=N_REC, drive=1.5, cell=CELLS["plain"])
     x = make_input(n_samples=1, n_steps=40)
     cell, weights, events, team, state, out = _parts(network, x, 3)
-    forward_in_team(cell, weights, events, True, team, state, out)
-    assert team.counters[0] == CLOSED
-    forward_in_team(cell, weights, events, False, team, state, out)  # too late
+    forward_in_team(cell, weights, events, team, state, out)
+    assert team.counters[0] == CLOSED + 1
+    forward_in_team(cell, weights, events, team, state, out)  # too late
     join_team(weights, network.n_in, team, state, out)
     n_spikes = out.first[0, -1]
     expected = network.run(x)
@@ -75,17 +75,19 @@ def test_a_leader_does_not_wait_for_who_never_comes():
 def test_members_share_the_neurons():
     network = make_network(n_rec=N_REC, drive=1.5, cell=CELLS["plain"])
     x = make_input(n_samples=1, n_steps=40)
-    cell, weights, events, team, state, out = _parts(network, x, 2)
-    rest = (cell, weights, events)
-    helper = threading.Thread(
-        target=forward_in_team, args=(*rest, False, team, state, out)
-    )
-    helper.start()
-    while team.counters[0] == 0:
-        pass
-    forward_in_team(*rest, True, team, state, out)
-    helper.join()
-    assert team.counters[0] == CLOSED + 1
-    both = [team.first[q, -1] - team.first[q, 0] for q in range(2)]
-    assert min(both) > 0
-    assert sum(both) == network.run(x).spikes.sum()
+    expected = network.run(x).spikes.sum()
+    for _ in range(50):  # a busy machine may bring the second one too late
+        cell, weights, events, team, state, out = _parts(network, x, 2)
+        arguments = (cell, weights, events, team, state, out)
+        helper = threading.Thread(target=forward_in_team, args=arguments)
+        helper.start()
+        forward_in_team(*arguments)
+        helper.join()
+        assert team.counters[0] == CLOSED + 2
+        n_members = team.counters[APART]
+        shares = [team.first[q, -1] - team.first[q, 0] for q in range(n_members)]
+        assert sum(shares) == expected
+        assert min(shares) > 0
+        if n_members == 2:
+            return
+    raise AssertionError("no two threads ever met")

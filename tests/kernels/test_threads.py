@@ -88,6 +88,29 @@ def test_of_several_errors_the_lowest_group_speaks_when_all_are_done():
     assert running == []
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_caller_waits_for_nobody(kind):
+    """A helper may want a lock that the interrupted code still holds."""
+    helper_is_in, let_go = threading.Event(), threading.Event()
+    began = []
+
+    def work(group, start, stop):
+        began.append(group)
+        if threading.current_thread() is not threading.main_thread():
+            helper_is_in.set()
+            let_go.wait(60)
+        else:
+            helper_is_in.wait(60)
+            raise kind
+
+    try:
+        with pytest.raises(kind):
+            run_groups(work, 8, 2)
+        assert len(began) == 2
+    finally:
+        let_go.set()
+
+
 def test_helpers_stay_for_the_next_call_and_groups_really_overlap():
     both = threading.Barrier(2)
 
