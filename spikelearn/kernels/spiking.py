@@ -25,7 +25,7 @@ from spikelearn.kernels.vector import (
 )
 
 SPIKING = 0
-SHORT = 16  # vectors of a row up to which sums of rows stay in registers
+SHORT = 72  # vectors of a row up to which sums of rows stay in registers
 OUT_OF_REACH = 1e30  # a threshold whose square is infinite in float32
 
 

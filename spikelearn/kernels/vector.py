@@ -68,10 +68,19 @@ BLOCK = 4
 """Vectors that kernels keep in registers at a time, where a row has so many."""
 
 
+PAGE = 4096 // 4
+"""Numbers of float32 in a page of memory."""
+
+
 def padded(n: int) -> int:
-    """Return n, rounded up to whole vectors, and from 49 on to whole blocks of them."""
+    """Return n, rounded up to whole vectors, and from 49 on to whole blocks of them.
+
+    Rows of whole pages get a block more: the same column of all rows would else share
+    a few sets of the caches, which hold a fraction of it.
+    """
     unit = LANES if n <= (BLOCK - 1) * LANES else BLOCK * LANES
-    return -(-n // unit) * unit
+    size = -(-n // unit) * unit
+    return size if size % PAGE else size + unit
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -185,9 +185,11 @@ class Adam:
             g = as_rows(gradients[name], w)
             moved = (w, state[f"{name}/m"], state[f"{name}/v"])
             rows, m, v = (as_rows(array, w, copy=False) for array in moved)
-            n_parts = threads if rows.size >= SMALLEST_CUT else 1
-            work = partial(_run_part, moments, (rows, g, m, v))
-            run_groups(work, len(rows), n_parts, n_parts)
+            if threads == 1 or rows.size < SMALLEST_CUT:
+                adam(moments, rows.shape[1], rows, g, m, v)
+            else:
+                work = partial(_run_part, moments, (rows, g, m, v))
+                run_groups(work, len(rows), threads, threads)
 
 
 def _run_part(

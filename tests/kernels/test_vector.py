@@ -247,6 +247,7 @@ def test_emit(dtype, compress, monkeypatch):
 
 def test_rows_are_padded_to_vectors_and_blocks():
     sizes = {1: 16, 16: 16, 17: 32, 48: 48, 49: 64, 64: 64, 65: 128, 300: 320}
+    sizes |= {960: 960, 961: 1088, 1024: 1088, 2048: 2112}  # no whole pages
     assert {n: padded(n) for n in sizes} == sizes
 
 

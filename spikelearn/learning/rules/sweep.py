@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 NO_HOP = np.zeros((0, 0))
-SMALLEST_CUT = 1 << 18  # neuron-steps below which starting a thread costs more
+SMALLEST_CUT = 1 << 19  # neuron-steps below which starting a thread costs more
 
 Work = Callable[[int, int, Accumulators], None]
 """Accumulates what samples `start` to `stop` give."""
