@@ -232,7 +232,7 @@ def _credit_sample(
     cell, weights, events, trajectory, signal, paths, part, b, carry, out, credits
 ):
     # What most trainings are gets wide blocks and no questions in between.
-    block = BLOCK * width(cell.alpha_m)
+    block, full = BLOCK * width(cell.alpha_m), paths.kind == FULL
     plain = (
         cell.activation == SPIKING
         and cell.surrogate == TRIANGULAR
@@ -240,7 +240,7 @@ def _credit_sample(
         and signal.direct.shape[1] == 0
         and weights.target.size == 0
         and events.value.size == 0
-        and paths.kind == LOCAL
+        and (paths.kind == LOCAL or (full and not paths.through_reset))
         and credits.shape[1] == 0
         and (part.high - part.low) % block == 0
     )
@@ -249,10 +249,13 @@ def _credit_sample(
     for t in range(trajectory.y.shape[1] - 1, -1, -1):
         slot = span - 1 if slot == 0 else slot - 1
         if plain:
-            for j in range(part.low, part.high, block):
-                _plain_block(
-                    cell, weights, events, trajectory, signal, b, t, slot, j, carry, out
+            given = cell, weights, events, trajectory, signal
+            if full:
+                _bring_back_to_active(
+                    cell, weights, events.n_in, trajectory, b, t, slot, carry
                 )
+            for j in range(part.low, part.high, block):
+                _plain_block(given, full, b, t, slot, j, carry, out)
         else:
             _step_back(
                 cell,
@@ -272,7 +275,7 @@ def _credit_sample(
 
 
 @inlined
-def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry, out):
+def _plain_block(given, full, b, t, slot, j, carry, out):
     """Do one step of the sweep for a block of neurons that only spike and adapt.
 
     Mutates
@@ -280,6 +283,7 @@ def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry
     carry : Carry
     out : Accumulators
     """
+    cell, weights, events, trajectory, signal = given
     now, w, first, begin = signal.first_step + t, out.w, trajectory.first, events.start
     g = load(carry.later, (b, slot, j), BLOCK)
     n_in = events.n_in
@@ -292,6 +296,8 @@ def _plain_block(cell, weights, events, trajectory, signal, b, t, slot, j, carry
     total = direct_effect(signal, signal.lbar, weights.out_gain, b, now, j, g)
     if signal.neuron.shape[0] > 0:
         total += load(signal.neuron, (b, j), g)
+    if full:
+        total += load(carry.cross, (b, j), g)
     p = psi * total
     flush = now % FLUSH_EVERY == 0
     if cell.has_adaptation:
@@ -472,32 +478,45 @@ def _bring_back_to_active(cell, weights, n_in, trajectory, b, t, slot, carry):
     carry : Carry
         `cross` and `active`.
     """
-    active, cross, lanes = carry.active, carry.cross, width(carry.cross)
-    begin = b * (active.size // cross.shape[0])
-    end = begin
-    for j in range(0, cross.shape[1], lanes):
-        d = load(trajectory.distance, (b, t, j))
-        height, inverse = load(cell.height, j), load(cell.inverse_width, j)
-        psi = pseudo_derivative(cell.surrogate, d, height, inverse)
-        store(cross, (b, j), 0)
-        end = emit(psi != 0, j, active, end)
-    for e in range(begin, end):
-        j = active[e]
-        cross[b, j] = _dot(weights.w, n_in + j, carry.later, b, slot)
+    cross, lanes = carry.cross, width(carry.cross)
+    given = cell, weights.w, n_in, trajectory.distance, b, t, slot, carry
+    if cross.shape[1] % (BLOCK * lanes) == 0:
+        _find_active(load(cross, (b, 0), BLOCK), BLOCK * lanes, given)
+    else:
+        _find_active(load(cross, (b, 0)), lanes, given)
 
 
 @inlined
-def _dot(w, row, g, b, slot):
-    """Return sum_k w[row, k] g[b, slot, k]."""
-    n_pad, lanes = w.shape[1], width(w)
-    whole = n_pad - n_pad % (BLOCK * lanes)
-    wide = zeros_like(load(w, (row, 0), BLOCK))
-    for k in range(0, whole, BLOCK * lanes):
-        wide += load(w, (row, k), BLOCK) * load(g, (b, slot, k), BLOCK)
-    narrow = zeros_like(load(w, (row, 0)))
-    for k in range(whole, n_pad, lanes):
-        narrow += load(w, (row, k)) * load(g, (b, slot, k))
-    return sum_of(wide) + sum_of(narrow)
+def _find_active(like, size, given):
+    """Do it with vectors of so many neurons. Mutates `carry`."""
+    cell, w, n_in, distance, b, t, slot, carry = given
+    active, cross, g = carry.active, carry.cross, carry.later
+    begin = b * (active.size // cross.shape[0])
+    end = begin
+    for j in range(0, cross.shape[1], size):
+        d = load(distance, (b, t, j), like)
+        height, inverse = load(cell.height, j, d), load(cell.inverse_width, j, d)
+        psi = pseudo_derivative(cell.surrogate, d, height, inverse)
+        store(cross, (b, j), zeros_like(like))
+        end = emit(psi != 0, j, active, end)
+    # Sums of four rows at a time share what is read of g; the last ones come twice.
+    if end > begin:
+        for e in range(end, end + 3):
+            active[e] = active[end - 1]
+    for e in range(begin, end, 4):
+        j_0, j_1, j_2, j_3 = active[e], active[e + 1], active[e + 2], active[e + 3]
+        zero = zeros_like(like)
+        s_0, s_1, s_2, s_3 = zero, zero, zero, zero
+        for k in range(0, w.shape[1], size):
+            g_k = load(g, (b, slot, k), like)
+            s_0 += load(w, (n_in + j_0, k), like) * g_k
+            s_1 += load(w, (n_in + j_1, k), like) * g_k
+            s_2 += load(w, (n_in + j_2, k), like) * g_k
+            s_3 += load(w, (n_in + j_3, k), like) * g_k
+        cross[b, j_0] = sum_of(s_0)
+        cross[b, j_1] = sum_of(s_1)
+        cross[b, j_2] = sum_of(s_2)
+        cross[b, j_3] = sum_of(s_3)
 
 
 @inlined
