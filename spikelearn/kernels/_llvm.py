@@ -293,6 +293,7 @@ def _load(context, builder, sig, args):
 
 
 @type_callable(vector.store)
+@type_callable(vector.stream)
 def _type_store(context):
     def typer(array, index, value):
         if _lanes_of(array) is None or not _complete(array, index):
@@ -305,13 +306,25 @@ def _type_store(context):
 
 @lower_builtin(vector.store, Bare, types.Any, types.Any)
 def _store(context, builder, sig, args):
+    _write(context, builder, sig, args, align=sig.args[0].dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+@lower_builtin(vector.stream, Bare, types.Any, types.Any)
+def _stream(context, builder, sig, args):
+    instruction = _write(context, builder, sig, args, align=vector.BYTES)
+    yes = builder.module.add_metadata([ir.Constant(I32, 1)])
+    instruction.set_metadata("nontemporal", yes)
+    return context.get_dummy_value()
+
+
+def _write(context, builder, sig, args, align):
     array, _, kind = sig.args
     lanes = kind if isinstance(kind, Lanes) else _lanes_of(array)
     place = _pointer(context, builder, sig, args)
     place = builder.bitcast(place, _llvm_type(lanes).as_pointer())
     value = context.cast(builder, args[2], kind, lanes)
-    builder.store(value, place, align=array.dtype.bitwidth // 8)
-    return context.get_dummy_value()
+    return builder.store(value, place, align=align)
 
 
 @type_callable(vector.prefetch)

@@ -20,12 +20,14 @@ from spikelearn.kernels.vector import (
     padded,
     select,
     store,
+    stream,
     width,
     zeros_like,
 )
 
 SPIKING = 0
 SHORT = 72  # vectors of a row up to which sums of rows stay in registers
+STREAMED = 1 << 22  # numbers of a record that goes past the caches, which it overflows
 OUT_OF_REACH = 1e30  # a threshold whose square is infinite in float32
 
 
@@ -107,7 +109,7 @@ class Trajectory(NamedTuple):
     their activation.
     """
 
-    distance: Any  # (B, T or 0, n_pad)
+    distance: Any  # (B, T or 0, n_pad), from a whole vector of memory on
     first: Any  # (B, T + 1) int64
     spike: Any  # (B * (T * N + LANES),) int32
     output: Any  # (B, T, n_pad) of rate units, else (B, 0, n_pad)
@@ -284,7 +286,9 @@ def update(i, cell, weights, b, t, j, n_spikes, plain, state, out):
         left = select(d > 0, load(cell.n_ref, j, i), left)
         store(state.refractory, (b, j), left)
     fired = d > 0
-    if out.distance.shape[1] > 0:
+    if out.distance.size > STREAMED:
+        stream(out.distance, (b, t, j), d)
+    elif out.distance.shape[1] > 0:
         store(out.distance, (b, t, j), d)
     if keeps_states:
         store(out.v, (b, t, j), v)

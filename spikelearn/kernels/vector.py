@@ -54,6 +54,7 @@ __all__ = [
     "sqrt",
     "store",
     "store_rows",
+    "stream",
     "tanh",
     "total",
     "width",
@@ -137,6 +138,14 @@ def store(array: np.ndarray, index: Any, value: Any) -> None:
     *rows, j = index if isinstance(index, tuple) else (index,)
     n = value.size if isinstance(value, np.ndarray) else width(array)
     array[(*rows, slice(j, j + n))] = value
+
+
+def stream(array: np.ndarray, index: Any, value: Any) -> None:
+    """Write a vector past the caches: nobody reads it before much else was written.
+
+    It has to start at a whole vector in memory. Mutates `array`.
+    """
+    store(array, index, value)
 
 
 def zeros_like(like: Any) -> Any:
