@@ -51,7 +51,9 @@ class Recurrent:
         self._weights = {n: getattr(params, n) for n in ("w_in", "w_rec", "w_out")}
         self._adam = Adam(LEARNING_RATE)
         self._state = self._adam.init(self._weights)
-        self._target = self.data.target.astype(dtype)
+        # In memory like readouts, sample by sample.
+        by_sample = np.array(self.data.target.swapaxes(1, 2), dtype, order="C")
+        self._target = by_sample.swapaxes(1, 2)
         self._next = 0
 
     @functools.cached_property

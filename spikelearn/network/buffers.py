@@ -19,35 +19,66 @@ __all__ = ["KEPT_BYTES", "empty", "forget", "give_back", "take", "zeros"]
 KEPT_BYTES = 1 << 28
 """About so much unused memory is kept at most."""
 SMALL_BYTES = 1 << 10  # the allocator of NumPy is as good for less
-MOST_KINDS = 64  # of sizes and shapes of which memory is kept
+MOST_KINDS = 64  # of shapes of which arrays are kept
+STALE = 64  # blocks that came back since one of this size was last used
 
-# Lists are popped and appended in one piece: threads need no lock. The number of kept
-# bytes may be off by what threads do at the same moment, which does no harm.
-_free: defaultdict[Any, list[Any]] = defaultdict(list)
-_kept = 0
+
+class _Blocks:
+    """Unused memory by size; what was not used for long makes room for other sizes.
+
+    Lists are popped and appended in one piece, so that threads need no lock. Numbers
+    may be off by what threads do at the same moment, which does no harm.
+    """
+
+    def __init__(self) -> None:
+        self.free: defaultdict[int, list[Any]] = defaultdict(list)
+        self.last_use: dict[int, int] = {}
+        self.n_bytes = 0
+        self.now = 0
+
+    def pop(self, size: int) -> Any:
+        """Return memory of a size that is not used, or raise IndexError."""
+        memory = self.free[size].pop()
+        self.n_bytes -= size
+        return memory
+
+    def push(self, size: int, memory: Any) -> None:
+        """Keep memory, if there is room."""
+        self.now += 1
+        self.last_use[size] = self.now
+        if self.n_bytes + size > KEPT_BYTES:
+            self._drop_stale()
+        if self.n_bytes + size <= KEPT_BYTES:
+            self.n_bytes += size
+            self.free[size].append(memory)
+
+    def _drop_stale(self) -> None:
+        for size, when in list(self.last_use.items()):
+            if self.now - when > STALE:
+                self.last_use.pop(size, None)
+                self.n_bytes -= size * len(self.free.pop(size, ()))
+
+
+_blocks = _Blocks()
+_arrays: defaultdict[Any, list[np.ndarray]] = defaultdict(list)
 
 
 class _Block:
-    """Memory that goes back to the free list when the last array on it is gone."""
+    """Memory that goes back to the unused when the last array on it is gone."""
 
     __slots__ = ("__array_interface__", "_memory")
 
     def __init__(self, size: int) -> None:
-        global _kept
         try:
-            self._memory = _free[size].pop()
-            _kept -= size
+            self._memory = _blocks.pop(size)
         except IndexError:
             memory = aligned_empty((size,), np.uint8)
             self._memory = (memory, memory.__array_interface__)
         self.__array_interface__ = self._memory[1]
 
     def __del__(self) -> None:
-        global _kept
-        size = self._memory[0].size
-        if _free is not None and _kept + size <= KEPT_BYTES:
-            _kept += size
-            _free[size].append(self._memory)
+        if _blocks is not None:  # else the interpreter is shutting down
+            _blocks.push(self._memory[0].size, self._memory)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -71,7 +102,7 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def take(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros at a whole vector, to compute with and to give back."""
     try:
-        array: np.ndarray = _free[shape, np.dtype(dtype).char].pop()
+        array = _arrays[shape, np.dtype(dtype).char].pop()
     except IndexError:
         array = aligned_empty(shape, dtype)
     array.fill(0)
@@ -80,15 +111,15 @@ def take(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 def give_back(array: np.ndarray) -> None:
     """Keep what `take` returned for its next caller; nobody may look at it any more."""
-    if len(_free) > MOST_KINDS:
-        _free.clear()
-    waiting = _free[array.shape, array.dtype.char]
+    if len(_arrays) > MOST_KINDS:
+        _arrays.clear()
+    waiting = _arrays[array.shape, array.dtype.char]
     if len(waiting) < 4 and array.nbytes <= KEPT_BYTES // 16:
         waiting.append(array)
 
 
 def forget() -> None:
     """Return all unused memory to the system."""
-    global _kept
-    _free.clear()
-    _kept = 0
+    global _blocks
+    _arrays.clear()
+    _blocks = _Blocks()
