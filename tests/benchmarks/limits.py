@@ -78,15 +78,14 @@ def floor(name):
     """Measure a workload; return its row."""
     ours = prepare(select([name])[0], THREADS)
     network, x = ours.network, ours.data.x
-    records = [network.run(batch) for batch in x]
-    pairs = zip(x, records, strict=True)
-    events = [rows_by_step(network, *pair) for pair in pairs]
+    step_ms = measure(ours.step).median_ms
+    events = [rows_by_step(network, batch, network.run(batch)) for batch in x]
     w = network.params.rows
     gradient = zeros(w.shape, w.dtype)
     total = aligned_zeros((w.shape[1],), w.dtype)
     adam, weights = Adam(1e-9), {"w": w}
     state = adam.init(weights)
-    edges = columns_of(network, records[0], LOCAL, THREADS)
+    edges = columns_of(network, network.run(x[0]), LOCAL, THREADS)
     later = itertools.cycle(events)
 
     def reading():
@@ -110,7 +109,7 @@ def floor(name):
     for part, work in parts.items():
         row[f"{part}, ms"] = measure(work).median_ms
     row["floor, ms"] = sum(row[f"{part}, ms"] for part in parts)
-    row["step, ms"] = measure(ours.step).median_ms
+    row["step, ms"] = step_ms
     ours.data.x[...], w[...] = 0, 0
     row["silent step, ms"] = measure(ours.step).median_ms
     bar = max(b.at_least or 0 for b in BARS if b.workload == name and not b.against)
