@@ -278,6 +278,8 @@ def _credit_sample(
 def _plain_block(given, full, b, t, slot, j, carry, out):
     """Do one step of the sweep for a block of neurons that only spike and adapt.
 
+    `full` paths bring `carry.cross` along; else it is 0.
+
     Mutates
     -------
     carry : Carry
@@ -488,7 +490,12 @@ def _bring_back_to_active(cell, weights, n_in, trajectory, b, t, slot, carry):
 
 @inlined
 def _find_active(like, size, given):
-    """Do it with vectors of so many neurons. Mutates `carry`."""
+    """List them by vectors as long as `like`, of `size` neurons, and set their cross.
+
+    Mutates
+    -------
+    carry : Carry
+    """
     cell, w, n_in, distance, b, t, slot, carry = given
     active, cross, g = carry.active, carry.cross, carry.later
     begin = b * (active.size // cross.shape[0])

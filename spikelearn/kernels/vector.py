@@ -67,8 +67,6 @@ LANES = BYTES // 4
 """Rows are padded to a multiple of this many numbers, of either float type."""
 BLOCK = 4
 """Vectors that kernels keep in registers at a time, where a row has so many."""
-
-
 PAGE = 4096 // 4
 """Numbers of float32 in a page of memory."""
 
