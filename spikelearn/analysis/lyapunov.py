@@ -100,7 +100,7 @@ class LyapunovSpectrum:
 
     @property
     def complete(self) -> bool:
-        """Whether the exponents known determine the dimension: their sum is negative."""
+        """Whether the k exponents determine the dimension: their sum is negative."""
         return bool(self.exponents.sum() < 0) or len(self.exponents) == self.size
 
     @property

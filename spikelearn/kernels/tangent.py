@@ -32,7 +32,16 @@ from spikelearn.kernels.matmul import add_transposed, multiply, pack
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
-from spikelearn.kernels.vector import BLOCK, bare, load, select, store, total, width
+from spikelearn.kernels.vector import (
+    BLOCK,
+    bare,
+    load,
+    select,
+    store,
+    total,
+    width,
+    zero_rows,
+)
 
 
 class Linear(NamedTuple):
@@ -192,7 +201,7 @@ def _dot(x, one, other):
     """Return the product of two rows of an array."""
     n, lanes = x.shape[2], width(x)
     whole = n - n % (BLOCK * lanes)
-    wide, narrow = 0 * load(x, (*one, 0), BLOCK), 0 * load(x, (*one, 0))
+    (wide,), (narrow,) = zero_rows(x, 1, BLOCK), zero_rows(x, 1, 1)
     for j in range(0, whole, BLOCK * lanes):
         wide += load(x, (*one, j), BLOCK) * load(x, (*other, j), BLOCK)
     for j in range(whole, n, lanes):

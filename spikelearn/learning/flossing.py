@@ -116,8 +116,8 @@ class Flossing:
                        of spiking cells is held fixed
 
     where q is the tangent, zeta and synaptic currents enter as `kernels.tangent` says,
-    and psi is f' for rate units. Averages are over steps and samples of a trial. |G_b|^2
-    is a mean of products of two sums over neurons, |q'|^2 |psi q / r|^2, so that `rate`
+    and psi is f' for rate units. Averages are over steps and samples of a trial.
+    |G_b|^2 is a mean of products of two sums over neurons, |q'|^2 |psi q / r|^2, so that `rate`
     is the part of the way that a step goes (as in normalised LMS; a step along G_b
     moves lambda_b by its whole length, because the adjoint of a tangent has product 1
     with it). Spiking cells use the voltage sub-space without reset.
@@ -377,7 +377,7 @@ def exact_gradient(
 def _through_qr(
     back: np.ndarray, q: np.ndarray, r: np.ndarray, scale: np.ndarray
 ) -> np.ndarray:
-    """Return dL/dA of A = Q R from dL/dQ and dL/dR = diag(scale / R), vectors as rows."""
+    """Return dL/dA of A = Q R, of dL/dQ and dL/dR = diag(scale / R); rows: vectors."""
     inverse = np.linalg.inv(r)
     diagonal = np.zeros(r.shape)
     index = np.arange(r.shape[-1])

@@ -1,4 +1,4 @@
-"""The linearised network along a trajectory: tangent vectors, forwards and backwards."""
+"""The network linearised along a trajectory: tangent vectors, forwards and back."""
 
 from __future__ import annotations
 
