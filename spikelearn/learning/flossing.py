@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
-from spikelearn.learning.oja import TermInfo
+from spikelearn.learning.terms import TermInfo
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.cells import LeakyRate, Surrogate
 from spikelearn.network.tangent import Jacobian, Linearised, TangentRecord
@@ -24,6 +24,8 @@ from spikelearn.network.tangent import Jacobian, Linearised, TangentRecord
 __all__ = ["FLOSSING_TERMS", "Flossing", "FlossingStep"]
 
 REFERENCE = "Engelken 2023, arXiv:2312.17306"
+TINY = 1e-30
+SMALLEST_SLOPE = 0.01  # of an exponent in log gain that scaling divides by
 SHADOW = "its tangent: a linear copy of itself, driven by the same synapses"
 
 FLOSSING_TERMS = {
@@ -31,21 +33,24 @@ FLOSSING_TERMS = {
         name="tangent",
         synapse="the tangent of its neurons before and after, a broadcast number",
         neuron=f"{SHADOW}, and its gate psi or f'",
-        network="the length r of the tangent, the exponent as the mean of log r",
+        network="the length r of the tangent, the exponent as the mean of log r, the "
+        "norm of all eligibilities",
         reference=f"spikelearn's truncation of {REFERENCE}",
     ),
     "tangent-trace": TermInfo(
         name="tangent-trace",
         synapse="a trace of the presynaptic tangent, that of the neuron behind",
         neuron=f"{SHADOW}, its gate, and one trace more",
-        network="the length r of the tangent, the exponent as the mean of log r",
+        network="the length r of the tangent, the exponent as the mean of log r, the "
+        "norm of all eligibilities",
         reference=f"spikelearn's truncation of {REFERENCE}, with the leak of e-prop",
     ),
     "spectrum": TermInfo(
         name="spectrum",
         synapse="k tangents of its neurons before and after, k broadcast numbers",
         neuron="k tangents and its gate",
-        network="k (k + 1) / 2 sums over neurons that keep tangents orthogonal",
+        network="k (k + 1) / 2 sums over neurons that keep tangents orthogonal, k norms "
+        "of eligibilities",
         reference=f"spikelearn's truncation of {REFERENCE}",
     ),
     "scaling": TermInfo(
@@ -116,11 +121,12 @@ class Flossing:
                        of spiking cells is held fixed
 
     where q is the tangent, zeta and synaptic currents enter as `kernels.tangent` says,
-    and psi is f' for rate units. Averages are over steps and samples of a trial.
-    |G_b|^2 is a mean of products of two sums over neurons, |q'|^2 |psi q / r|^2, so that `rate`
-    is the part of the way that a step goes (as in normalised LMS; a step along G_b
-    moves lambda_b by its whole length, because the adjoint of a tangent has product 1
-    with it). Spiking cells use the voltage sub-space without reset.
+    and psi is f' for rate units. Averages are over steps and samples of a trial. With
+    the squared norm of the eligibilities, a number that all synapses share, `rate` is
+    the part of the way that a step goes: a step along G_b moves lambda_b by its length,
+    as the adjoint of a tangent has product 1 with it. Without (`normalised` false) it
+    is dW = - 2 rate sum_b M_b G_b. Spiking cells use the voltage sub-space without
+    reset.
 
     Parameters
     ----------
@@ -131,7 +137,10 @@ class Flossing:
     target
         lambda*, per step.
     rate
-        Part of the way to the target that one step goes, in (0, 1].
+        Part of the way to the target that one step goes, in (0, 1]; if not
+        `normalised`, the step size, > 0.
+    normalised
+        Whether moves are divided by the squared norm of the eligibilities.
     dead_zone
         Nothing is done where |lambda - lambda*| is smaller, per step.
     clip
@@ -155,10 +164,11 @@ class Flossing:
     term: str = "tangent"
     k: int = 1
     target: float = 0.0
-    rate: float = 0.2
+    rate: float = 0.3
+    normalised: bool = True
     dead_zone: float = 0.0
     clip: float = 0.1
-    max_step: float = 1.0
+    max_step: float = 3.0
     smoothing: float = 1.0
     surrogate: Surrogate | None = field(
         default_factory=lambda: Surrogate("fast-sigmoid")
@@ -181,8 +191,9 @@ class Flossing:
         require(finite, "Flossing.target", "must be finite", self.target)
         for name in ("rate", "smoothing"):
             value = getattr(self, name)
-            require(0 < value <= 1, f"Flossing.{name}", "must be in (0, 1]", value)
-        for name in ("clip", "max_step"):
+            bounded = 0 < value <= 1 or (name == "rate" and not self.normalised)
+            require(bounded, f"Flossing.{name}", "must be in (0, 1]", value)
+        for name in ("rate", "clip", "max_step"):
             value = getattr(self, name)
             require(value > 0, f"Flossing.{name}", "must be > 0", value)
         for name in ("dead_zone", "pre_episodes", "every", "inter_episodes", "times"):
@@ -264,8 +275,8 @@ class Flossing:
         modulator[np.abs(excess) <= self.dead_zone] = 0.0
         if exact:
             gradient = exact_gradient(linearised, record, before, tangents, modulator)
-            size = float(np.sum(gradient**2))
-            gradient *= np.sum(modulator**2) / max(size, 1e-30)
+            size = float(np.sum(gradient**2)) / float(np.sum(modulator**2) or 1.0)
+            gradient *= 1 / max(size, TINY) if self.normalised else 2.0
         elif self.term == "scaling":
             gradient = self._scaled(linearised, tangents, modulator, threads)
         else:
@@ -283,16 +294,18 @@ class Flossing:
         modulator: np.ndarray,
         threads: int,
     ) -> np.ndarray:
-        """Return sum_b M_b G_b / |G_b|^2."""
+        """Return sum_b M_b G_b / |G_b|^2, or twice sum_b M_b G_b."""
         post, pre = tangents.post, tangents.pre
-        used = pre
         if self.term == "tangent-trace":
-            used = _trace(pre, tangents.log_r, linearised.cell.alpha_m[0])
-        sizes = np.sum(post**2, axis=-1) * np.sum(used * pre, axis=-1)
-        scale = modulator / np.maximum(sizes.mean(axis=(0, 1)), 1e-30)
+            pre = _trace(pre, tangents.log_r, linearised.cell.alpha_m[0])
         n = post.shape[0] * post.shape[1]
-        weighted = (post * (scale / n)[:, None]).astype(post.dtype)
-        return linearised.outer(weighted, used, threads).astype(np.float64)
+        total = np.zeros(linearised.network.params.w_rec.shape)
+        for b in range(self.k):
+            some = slice(b, b + 1)
+            mean = linearised.outer(post[:, :, some] / n, pre[:, :, some], threads)
+            size = np.sum(mean.astype(np.float64) ** 2) if self.normalised else 0.5
+            total += modulator[b] / max(size, TINY) * mean
+        return total
 
     def _scaled(
         self,
@@ -307,7 +320,7 @@ class Flossing:
         n = post.shape[0] * post.shape[1] * self.k
         total = linearised.outer(post, pre, threads)
         slope = float(np.sum(w_rec * total)) / n
-        return modulator.mean() * w_rec / max(slope, 0.01)
+        return modulator.mean() / max(slope, SMALLEST_SLOPE) * w_rec
 
 
 def _trace(pre: np.ndarray, log_r: np.ndarray, alpha: float) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""Homeostasis: firing-rate regularisation as a local term."""
+"""Homeostasis: firing rates held by the weights, or by the bias of each neuron."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.network import AnyRecord
+from spikelearn.learning.terms import TermInfo
+from spikelearn.network import AnyRecord, RecurrentNetwork
 
-__all__ = ["FiringRate"]
+__all__ = ["FiringRate", "IntrinsicPlasticity"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,56 @@ class FiringRate:
         """
         excess = counts / (elapsed * dt) - self.target_hz / 1000.0
         return self.strength * excess / (n_steps * len(counts))
+
+
+@dataclass(frozen=True)
+class IntrinsicPlasticity:
+    """Move the excitability of every neuron towards a target rate, trial by trial.
+
+        db_j = strength (1 - alpha_m) v_th (f* - f_j) / (f* + f_j)
+
+    with f_j the mean rate of the trial: the resting voltage moves by at most `strength`
+    thresholds, up for silent neurons and down for epileptic ones, for which the
+    pseudo-derivative of a weight is 0 (after Desai, Rutherford & Turrigiano 1999,
+    doi:10.1038/9165). A neuron needs its own rate, and nothing else.
+
+    Parameters
+    ----------
+    target_hz
+        Target rate f*, Hz, > 0.
+    strength
+        Largest move of the resting voltage, in thresholds, > 0.
+
+    Raises
+    ------
+    InvalidValue
+        If a parameter is not positive.
+    """
+
+    target_hz: float = 10.0
+    strength: float = 0.2
+
+    info: ClassVar[TermInfo] = TermInfo(
+        name="intrinsic",
+        synapse="nothing",
+        neuron="its own mean rate",
+        network="nothing",
+        reference="Desai, Rutherford & Turrigiano 1999, doi:10.1038/9165",
+    )
+
+    def __post_init__(self) -> None:
+        for name, unit in (("target_hz", " Hz"), ("strength", "")):
+            value = getattr(self, name)
+            where = f"IntrinsicPlasticity.{name}"
+            require(0 < value < np.inf, where, f"must be > 0{unit}", value)
+
+    def displacement(
+        self, network: RecurrentNetwork, record: AnyRecord
+    ) -> dict[str, np.ndarray]:
+        """Return {"bias": (n_rec,)}, what is to be added."""
+        constants = network.cell_constants
+        duration = record.n_steps * network.dt
+        rate = 1000.0 * record.spike_counts.mean(axis=0) / duration
+        part = (self.target_hz - rate) / (self.target_hz + rate)
+        rest = (1.0 - constants.alpha_m) * constants.v_th
+        return {"bias": (self.strength * rest * part).astype(network.dtype)}

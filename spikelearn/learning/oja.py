@@ -7,11 +7,12 @@ the optimiser, so that its size means the same whatever the optimiser does to gr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, cast
 
 import numpy as np
 
 from spikelearn.errors import require, unknown_name
+from spikelearn.learning.terms import PlasticityTerm, TermInfo
 from spikelearn.network import RecurrentNetwork
 from spikelearn.network.cells import decay_factor
 
@@ -19,8 +20,6 @@ __all__ = [
     "FORMS",
     "PLASTICITY_TERMS",
     "Oja",
-    "PlasticityTerm",
-    "TermInfo",
     "WeightDecay",
 ]
 
@@ -29,28 +28,6 @@ FORMS = {
     "rescaled": "decay N / c^2 r_i^2 W_ij: rows of norm c / sqrt(N)",
     "subspace": "decay r_i sum_k r_k W_kj: orthonormal rows; sums over neurons",
 }
-
-
-@dataclass(frozen=True)
-class TermInfo:
-    """What a term is, and what has to be known where."""
-
-    name: str
-    synapse: str
-    neuron: str
-    network: str
-    reference: str
-
-
-class PlasticityTerm(Protocol):
-    """A change of weights beside the learning rule."""
-
-    info: ClassVar[TermInfo]
-
-    def displacement(
-        self, network: RecurrentNetwork, output: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Return what is to be added to parameters, by name."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from spikelearn.learning.evaluation import Evaluation, evaluate_network, mean_ra
 from spikelearn.learning.gradients import Gradients, global_norm
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Loss, LossResult
-from spikelearn.learning.oja import PlasticityTerm
 from spikelearn.learning.optimizers import Optimizer, clip_gradients
 from spikelearn.learning.rules import OnlineRule, Rule
 from spikelearn.learning.rules.paths import PathRule
 from spikelearn.learning.signals import Feedback, LearningSignal
+from spikelearn.learning.terms import PlasticityTerm
 from spikelearn.memory import fits_surely, memory_limit_bytes
 from spikelearn.network import AnyRecord, Params, Record, RecurrentNetwork
 from spikelearn.tasks import Batch, Task

@@ -15,11 +15,12 @@ from spikelearn.kernels.traces import n_traces
 from spikelearn.kernels.vector import padded
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Loss, Regression
-from spikelearn.learning.oja import Oja, PlasticityTerm, WeightDecay
+from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.optimizers import SGD, Adam, Optimizer
 from spikelearn.learning.reward import ActorCritic
 from spikelearn.learning.rules import RULES, Rule
 from spikelearn.learning.signals import Feedback
+from spikelearn.learning.terms import PlasticityTerm
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
 from spikelearn.network.cells import Cells
