@@ -13,10 +13,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
+    from spikelearn.analysis.lyapunov import (
+        LyapunovSpectrum,
+        lyapunov_kinds,
+        lyapunov_spectrum,
+    )
     from spikelearn.citations import cite
     from spikelearn.errors import SpikelearnError
+    from spikelearn.learning.flossing import Flossing
     from spikelearn.learning.gradients import Gradients
-    from spikelearn.learning.homeostasis import FiringRate
+    from spikelearn.learning.homeostasis import FiringRate, IntrinsicPlasticity
     from spikelearn.learning.losses import Classification, Regression
     from spikelearn.learning.oja import Oja, WeightDecay
     from spikelearn.learning.optimizers import SGD, Adam
@@ -60,6 +66,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
         Spikes,
         Surrogate,
     )
+    from spikelearn.network.tangent import Jacobian
     from spikelearn.runs import (
         Run,
         RunConfig,
@@ -101,10 +108,14 @@ __all__ = [
     "Feedback",
     "FiringRate",
     "FixedIndegree",
+    "Flossing",
     "Gradients",
+    "IntrinsicPlasticity",
+    "Jacobian",
     "LeakyRate",
     "LeakyReadout",
     "LearningSignal",
+    "LyapunovSpectrum",
     "ModProp",
     "Oja",
     "OnlineRule",
@@ -130,6 +141,8 @@ __all__ = [
     "cite",
     "evaluate",
     "load_run",
+    "lyapunov_kinds",
+    "lyapunov_spectrum",
     "make_task",
     "resolve_config",
     "resume",
@@ -138,10 +151,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "analysis.lyapunov": "LyapunovSpectrum lyapunov_kinds lyapunov_spectrum",
     "citations": "cite",
     "errors": "SpikelearnError",
+    "learning.flossing": "Flossing",
     "learning.gradients": "Gradients",
-    "learning.homeostasis": "FiringRate",
+    "learning.homeostasis": "FiringRate IntrinsicPlasticity",
     "learning.losses": "Classification Regression",
     "learning.oja": "Oja WeightDecay",
     "learning.optimizers": "SGD Adam",
@@ -153,6 +168,7 @@ _HOMES = {
     "network": "ALIF CELLS LIF Bernoulli CubaLIF DeltaLIF Explicit FixedIndegree "
     "LeakyRate LeakyReadout Params PoissonDrive Population Projection Record "
     "RecurrentNetwork SparseNetwork Spikes Surrogate",
+    "network.tangent": "Jacobian",
     "runs": "Run RunConfig evaluate load_run resolve_config resume train",
     "tasks": "TASKS Batch Task make_task",
     "warmup": "warm_up",

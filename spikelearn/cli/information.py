@@ -18,6 +18,8 @@ from spikelearn.cli._common import JsonOption, console, print_json, print_table
 from spikelearn.cli._machine import describe_machine
 from spikelearn.errors import MissingDependency
 from spikelearn.kernels import kernel_counts
+from spikelearn.learning.flossing import FLOSSING_TERMS
+from spikelearn.learning.homeostasis import IntrinsicPlasticity
 from spikelearn.learning.oja import PLASTICITY_TERMS
 from spikelearn.learning.rules import RULES, EProp
 from spikelearn.learning.signals import FEEDBACKS, LearningSignal
@@ -105,9 +107,12 @@ def cells(as_json: JsonOption = False) -> None:
 def rules(as_json: JsonOption = False) -> None:
     """List the learning rules, learning signals and plasticity terms."""
     infos = [dataclasses.asdict(rule.info) for rule in RULES.values()]
-    terms = [dataclasses.asdict(term.info) for term in PLASTICITY_TERMS.values()]
+    others = [*PLASTICITY_TERMS.values(), IntrinsicPlasticity]
+    terms = [dataclasses.asdict(term.info) for term in others]
+    flossing = [dataclasses.asdict(info) for info in FLOSSING_TERMS.values()]
     if as_json:
-        print_json({"rules": infos, "feedback": FEEDBACKS, "terms": terms})
+        known = {"rules": infos, "feedback": FEEDBACKS, "terms": terms}
+        print_json(known | {"flossing": flossing})
         return
     rows = []
     for info in infos:
@@ -121,6 +126,8 @@ def rules(as_json: JsonOption = False) -> None:
     print_table("Learning signals", ("feedback", "what B is"), list(FEEDBACKS.items()))
     heads = ("term", "a synapse knows", "a neuron", "the network", "source")
     print_table("Plasticity terms", heads, [list(term.values()) for term in terms])
+    listed = [list(term.values()) for term in flossing]
+    print_table("Flossing of Lyapunov exponents", heads, listed)
     console.print("BibTeX: spikelearn cite NAME ...; measured: spikelearn gradcheck")
 
 

@@ -49,8 +49,8 @@ FLOSSING_TERMS = {
         name="spectrum",
         synapse="k tangents of its neurons before and after, k broadcast numbers",
         neuron="k tangents and its gate",
-        network="k (k + 1) / 2 sums over neurons that keep tangents orthogonal, k norms "
-        "of eligibilities",
+        network="k (k + 1) / 2 sums over neurons that keep tangents orthogonal, the "
+        "norms of k eligibilities",
         reference=f"spikelearn's truncation of {REFERENCE}",
     ),
     "scaling": TermInfo(
@@ -296,15 +296,19 @@ class Flossing:
     ) -> np.ndarray:
         """Return sum_b M_b G_b / |G_b|^2, or twice sum_b M_b G_b."""
         post, pre = tangents.post, tangents.pre
+        traced = None
         if self.term == "tangent-trace":
-            pre = _trace(pre, tangents.log_r, linearised.cell.alpha_m[0])
+            traced = _trace(pre, tangents.log_r, linearised.cell.alpha_m[0])
         n = post.shape[0] * post.shape[1]
         total = np.zeros(linearised.network.params.w_rec.shape)
         for b in range(self.k):
             some = slice(b, b + 1)
             mean = linearised.outer(post[:, :, some] / n, pre[:, :, some], threads)
-            size = np.sum(mean.astype(np.float64) ** 2) if self.normalised else 0.5
-            total += modulator[b] / max(size, TINY) * mean
+            used = mean
+            if traced is not None:
+                used = linearised.outer(post / n, traced, threads)
+            size = np.sum(mean.astype(np.float64) * used) if self.normalised else 0.5
+            total += modulator[b] / max(size, TINY) * used
         return total
 
     def _scaled(

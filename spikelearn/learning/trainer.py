@@ -10,8 +10,9 @@ import numpy as np
 
 from spikelearn.errors import InvalidValue, require
 from spikelearn.learning.evaluation import Evaluation, evaluate_network, mean_rate
+from spikelearn.learning.flossing import Flossing, FlossingStep
 from spikelearn.learning.gradients import Gradients, global_norm
-from spikelearn.learning.homeostasis import FiringRate
+from spikelearn.learning.homeostasis import FiringRate, IntrinsicPlasticity
 from spikelearn.learning.losses import Loss, LossResult
 from spikelearn.learning.optimizers import Optimizer, clip_gradients
 from spikelearn.learning.rules import OnlineRule, Rule
@@ -27,6 +28,7 @@ __all__ = ["SCHEDULES", "StepMetrics", "Trainer"]
 SCHEDULES = ("constant", "cosine")
 # Entropy beside the seed: of the feedback matrix, of actions, of noisy signals.
 FEEDBACK_STREAM, ACTION_STREAM, NOISE_STREAM = 0xFEED, 0xAC7, 0x2015E
+FLOSSING_STREAM = 0xF1055
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class StepMetrics:
     """What one iteration reports, measured on its training batch as it was learned.
 
     `rate_hz` is None for rate units; `loss` of a reward task is minus the mean reward.
+    `exponents` are the largest Lyapunov exponents, per step, of all trials of flossing
+    that belong to the iteration, in order.
     """
 
     iteration: int
@@ -41,6 +45,7 @@ class StepMetrics:
     accuracy: float | None
     rate_hz: float | None
     gradient_norm: float
+    exponents: tuple[float, ...] = ()
 
 
 @dataclass
@@ -65,6 +70,12 @@ class Trainer:
         Firing-rate regularisation.
     terms
         Displacements of weights that are added at the end of each iteration.
+    flossing
+        Gradient flossing of the recurrent weights: trials of it before an iteration,
+        or within each, as it says. They see the input of training and no target.
+    intrinsic
+        Homeostasis of the biases, in every trial of flossing and of training, also
+        where "bias" is not learned by the rule.
     update_every
         Steps between two updates within a trial; 0: one update at its end, which costs
         least. Credit is exact for any number: long pieces are windows, and with 1 the
@@ -105,6 +116,8 @@ class Trainer:
     feedback: Feedback
     rate: FiringRate = field(default_factory=FiringRate)
     terms: tuple[PlasticityTerm, ...] = ()
+    flossing: Flossing | None = None
+    intrinsic: IntrinsicPlasticity | None = None
     update_every: int = 0
     batch_size: int = 32
     iterations: int = 1000
@@ -116,6 +129,8 @@ class Trainer:
     threads: int = 1
     iteration: int = field(default=0, init=False)
     optimizer_state: dict[str, np.ndarray] = field(init=False, repr=False)
+    flossing_state: dict[str, np.ndarray] = field(init=False, repr=False)
+    flossed: list[float] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         network, task = self.network, self.task
@@ -150,6 +165,19 @@ class Trainer:
             rng = np.random.default_rng(stream)
             self.feedback.draw(network.n_rec, network.n_out, rng, network.dtype)
         self.optimizer_state = self.optimizer.init(self._learned())
+        self.flossing_state = self._start_flossing()
+
+    def _start_flossing(self) -> dict[str, np.ndarray]:
+        """Check the terms that have no target; return the state of flossing."""
+        if self.intrinsic is not None:
+            where, rule = "Trainer.intrinsic", "must be used with spiking cells"
+            require(self.network.spiking, where, rule, "rate units")
+        if self.flossing is None:
+            return {}
+        self.flossing.check(self.network)
+        stream = np.random.SeedSequence([self.seed, FLOSSING_STREAM])
+        rng = np.random.default_rng(stream)
+        return self.flossing.start(self.network, self.batch_size, rng)
 
     def _check_signal(self) -> None:
         """Refuse signals that would teach the neurons nothing, or what they cannot be.
@@ -225,13 +253,52 @@ class Trainer:
             If the loss or a gradient stops being finite; weights are left as they were
             at the last update.
         """
+        self.flossed.clear()
+        if self.flossing is not None:
+            for episode in range(self.flossing.episodes_before(self.iteration)):
+                self.floss(episode)
         batch = self.task.train_batch(self.iteration, self.batch_size, self.seed)
         trial = self._step_within if self.update_every else self._step_at_end
         result, rate_hz, norm = trial(batch)
         self.iteration += 1
         is_class = self.task.kind == "classification"
         accuracy = result.n_correct / batch.size if is_class else None
-        return StepMetrics(self.iteration, result.value, accuracy, rate_hz, norm)
+        exponents = tuple(self.flossed)
+        return StepMetrics(
+            self.iteration, result.value, accuracy, rate_hz, norm, exponents
+        )
+
+    def floss(self, episode: int = 0) -> FlossingStep:
+        """Do one trial of flossing alone, without a target.
+
+        Its input is that of the training batch `episode` iterations later.
+
+        Raises
+        ------
+        InvalidValue
+            If there is no flossing, or the trajectory is not finite.
+        """
+        where, rule = "Trainer.flossing", "must be given to floss"
+        require(self.flossing is not None, where, rule, self.flossing)
+        at = self.iteration + episode
+        batch = self.task.train_batch(at, self.batch_size, self.seed)
+        return self._apply_flossing(self.network.run(batch.x, threads=self.threads))
+
+    def _apply_flossing(self, record: Record) -> FlossingStep:
+        """Move the weights by the flossing of a trial, and the biases with them."""
+        network, flossing = self.network, cast(Flossing, self.flossing)
+        threads = self.threads
+        step = flossing.step(network, record, self.flossing_state, threads=threads)
+        network.params.w_rec[...] += step.move.astype(network.dtype)
+        self.flossed.append(float(step.exponents[0]))
+        self._apply_intrinsic(record)
+        network.constrain()
+        return step
+
+    def _apply_intrinsic(self, record: AnyRecord) -> None:
+        if self.intrinsic is not None:
+            move = self.intrinsic.displacement(self.network, record)
+            self.network.params.bias[...] += move["bias"]
 
     def _step_at_end(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a whole batch and update once."""
@@ -264,7 +331,11 @@ class Trainer:
         estimate = self.rule.gradients(network, whole, signal, threads=self.threads)
         norm = self._update(estimate, result.value)
         if self.terms:
-            self._apply_terms(cast(Record, record).output)
+            self._apply_terms(whole.output)
+        if self.flossing is not None and self.flossing.continuous:
+            self._apply_flossing(whole)
+        else:
+            self._apply_intrinsic(record)
         return result, mean_rate(record, network.dt), norm
 
     def _run(self, x: np.ndarray) -> AnyRecord:
@@ -276,6 +347,7 @@ class Trainer:
         needs, n_steps = self.rule.needs(network), len(x)
         n_bytes = network.record_bytes(n_steps, x.shape[1], needs)
         outputs_needed = bool(self.terms) or self.feedback.kind == "local"
+        outputs_needed |= self.flossing is not None and self.flossing.continuous
         in_pieces = isinstance(self.rule, PathRule) and not outputs_needed
         if in_pieces and not fits_surely(n_bytes):
             room = memory_limit_bytes() // 2
@@ -327,6 +399,10 @@ class Trainer:
             )
             estimate = rule.step(network, record, signal, traces, threads=threads)
             norm = self._update(estimate, result.value)
+            if self.flossing is not None and self.flossing.continuous:
+                self._apply_flossing(record)
+            else:
+                self._apply_intrinsic(record)
         if self.terms:
             self._apply_terms(outputs)
         rate = None
@@ -403,6 +479,7 @@ class Trainer:
         """Return everything that a resumed run needs, as flat names and arrays."""
         state = {f"params/{k}": v for k, v in self.network.params.arrays().items()}
         state |= {f"optimizer/{k}": v for k, v in self.optimizer_state.items()}
+        state |= {f"flossing/{k}": v for k, v in self.flossing_state.items()}
         state["feedback"] = self.feedback.matrix
         state["iteration"] = np.asarray(self.iteration)
         return {name: np.array(value) for name, value in state.items()}
@@ -426,5 +503,7 @@ class Trainer:
         self.network.params.load({name: state[f"params/{name}"] for name in params})
         for name, array in self.optimizer_state.items():
             array[...] = state[f"optimizer/{name}"]
+        for name, array in self.flossing_state.items():
+            array[...] = state[f"flossing/{name}"]
         self.feedback.matrix = np.array(state["feedback"])
         self.iteration = int(state["iteration"])

@@ -291,8 +291,8 @@ class Linearised:
         """
         n, n_pad = self.network.n_rec, post.shape[-1]
         n_samples, n_rows = len(post), post.shape[1] * post.shape[2]
-        pre = pre.reshape(n_samples, n_rows, n_pad)
-        post = post.reshape(n_samples * n_rows, n_pad)
+        pre = np.ascontiguousarray(pre).reshape(n_samples, n_rows, n_pad)
+        post = np.ascontiguousarray(post).reshape(n_samples * n_rows, n_pad)
         groups = sample_groups(n_samples, N_GROUPS)
         sums = aligned_zeros((len(groups), n, n_pad), post.dtype)
 

@@ -13,7 +13,8 @@ from spikelearn.errors import require, unknown_name
 from spikelearn.kernels.threads import N_GROUPS
 from spikelearn.kernels.traces import n_traces
 from spikelearn.kernels.vector import padded
-from spikelearn.learning.homeostasis import FiringRate
+from spikelearn.learning.flossing import Flossing
+from spikelearn.learning.homeostasis import FiringRate, IntrinsicPlasticity
 from spikelearn.learning.losses import Classification, Loss, Regression
 from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.optimizers import SGD, Adam, Optimizer
@@ -71,6 +72,8 @@ def _training_bytes(config: RunConfig, task: Task) -> int:
         neuron += 3 * item
     if learning.oja_form is not None:
         neuron += 4 * 8
+    if config.flossing is not None:  # gates, two factors of each vector
+        neuron += item * (1 + 2 * config.flossing.k)
     # readout, its error in float64, and the input with its events
     step = n * neuron + task.n_out * (2 * item + 4 * 8) + task.n_in * 4
     traces = 0
@@ -230,6 +233,8 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
         feedback,
         rate=FiringRate(learning.rate_target_hz, learning.rate_strength),
         terms=_terms(config),
+        flossing=_flossing(config),
+        intrinsic=_intrinsic(config),
         update_every=learning.update_every,
         batch_size=config.training.batch_size,
         iterations=config.training.iterations,
@@ -277,6 +282,23 @@ def _terms(config: RunConfig) -> tuple[PlasticityTerm, ...]:
     if learning.recurrent_decay != 0:
         terms.append(WeightDecay(learning.recurrent_decay))
     return tuple(terms)
+
+
+def _flossing(config: RunConfig) -> Flossing | None:
+    if config.flossing is None:
+        return None
+    own = {"intrinsic_target_hz", "intrinsic_strength"}
+    given = config.flossing.model_dump(exclude=own)
+    name, width = given.pop("jacobian_surrogate"), given.pop("jacobian_width")
+    surrogate = Surrogate(name, config.network.gamma, width)
+    return Flossing(**given, surrogate=surrogate)
+
+
+def _intrinsic(config: RunConfig) -> IntrinsicPlasticity | None:
+    section = config.flossing
+    if section is None or section.intrinsic_target_hz is None:
+        return None
+    return IntrinsicPlasticity(section.intrinsic_target_hz, section.intrinsic_strength)
 
 
 def build_loss(config: RunConfig, task: Task) -> Loss:

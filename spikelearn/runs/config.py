@@ -147,6 +147,35 @@ class TrainingConfig(_Section):
     checkpoint_every: int = Field(50, ge=1)
 
 
+class FlossingConfig(_Section):
+    """`[flossing]`: where the Lyapunov exponents are pulled to, and when.
+
+    Keys as in `spikelearn.Flossing`; `jacobian_surrogate` and `jacobian_width` are the
+    pseudo-derivative in its Jacobian. With `intrinsic_target_hz` the biases of spiking
+    cells move towards this rate at every trial, `intrinsic_strength` thresholds at most
+    (`spikelearn.IntrinsicPlasticity`). Without the section nothing of it happens.
+    """
+
+    term: str = "tangent"
+    k: int = Field(1, ge=1)
+    target: float = 0.0
+    rate: float = 0.3
+    normalised: bool = True
+    dead_zone: float = 0.0
+    clip: float = 0.1
+    max_step: float = 3.0
+    smoothing: float = 1.0
+    jacobian_surrogate: str = "fast-sigmoid"
+    jacobian_width: float = 1.0
+    pre_episodes: int = Field(0, ge=0)
+    every: int = Field(0, ge=0)
+    inter_episodes: int = Field(0, ge=0)
+    times: int = Field(1, ge=0)
+    continuous: bool = False
+    intrinsic_target_hz: float | None = None
+    intrinsic_strength: float = 0.2
+
+
 class RunConfig(_Section):
     """Everything that determines the numbers of a run."""
 
@@ -155,6 +184,7 @@ class RunConfig(_Section):
     learning: LearningConfig = Field(default_factory=LearningConfig)
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    flossing: FlossingConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested values, as they are written to `config.toml`."""
@@ -179,6 +209,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "learning": LearningConfig,
     "optimizer": OptimizerConfig,
     "training": TrainingConfig,
+    "flossing": FlossingConfig,
 }
 
 
