@@ -107,8 +107,9 @@ def cells(as_json: JsonOption = False) -> None:
 def rules(as_json: JsonOption = False) -> None:
     """List the learning rules, learning signals and plasticity terms."""
     infos = [dataclasses.asdict(rule.info) for rule in RULES.values()]
-    others = [*PLASTICITY_TERMS.values(), IntrinsicPlasticity]
-    terms = [dataclasses.asdict(term.info) for term in others]
+    shown = [term.info for term in PLASTICITY_TERMS.values()]
+    shown.append(IntrinsicPlasticity.info)
+    terms = [dataclasses.asdict(info) for info in shown]
     flossing = [dataclasses.asdict(info) for info in FLOSSING_TERMS.values()]
     if as_json:
         known = {"rules": infos, "feedback": FEEDBACKS, "terms": terms}

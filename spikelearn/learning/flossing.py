@@ -281,7 +281,7 @@ class Flossing:
             gradient = self._scaled(linearised, tangents, modulator, threads)
         else:
             gradient = self._local(linearised, tangents, modulator, threads)
-        move = -self.rate * np.where(network.mask, gradient, 0.0)
+        move = -self.rate * np.where(network.masks["w_rec"], gradient, 0.0)
         norm = float(np.linalg.norm(move))
         if norm > self.max_step:
             move *= self.max_step / norm
