@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikelearn.errors import require
+from spikelearn.errors import InvalidValue, require
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.cells import Surrogate
 from spikelearn.network.tangent import Jacobian, Linearised, no_events_reason
@@ -41,9 +41,12 @@ KINDS = {
     "hides the rest",
     "events": "growth of infinitesimal shifts of spike times, the true dynamics in "
     "continuous time (saltation at every spike)",
-    "twin": "growth of a small but finite change in a second network with the same "
-    "input, which may flip spikes: the true dynamics in discrete time",
+    "twin": "growth of a very small change in a second network with the same input: "
+    "the true dynamics in discrete time",
+    "twin-large": "the same with a change of a tenth of the threshold, which flips "
+    "spikes where a very small one decays before it can",
 }
+LARGE = 0.1  # of the threshold: the distance of large twins
 BLOCKS = 10  # of a trial, whose means give the standard error
 FEWEST_STEPS = 2 * BLOCKS
 PIECE = 1 << 22  # numbers of a record that is linearised at a time
@@ -208,7 +211,7 @@ def _transient(transient: int | None, n_steps: int) -> int:
 
 
 def _pieces(
-    network: RecurrentNetwork, x: np.ndarray, threads: int, voltage: bool = False
+    network: RecurrentNetwork, x: np.ndarray, threads: int
 ) -> Iterator[tuple[int, Record]]:
     """Yield a run in pieces that fit into memory, each with its first step."""
     n_steps, n_samples = x.shape[:2]
@@ -266,6 +269,9 @@ def twin_exponent(
     long as no spike differs, all differences decay with the membrane, and one that does
     makes the distance jump to the size of a weight.
 
+    Here T steps are cut into pieces of `every`, whose growth is spread over their
+    steps.
+
     Parameters
     ----------
     network, x, transient, rng, threads
@@ -300,12 +306,10 @@ def twin_exponent(
         )
         state = record.final
         arrays = {name: getattr(state, name) for name in names}
+        _require_resolution(arrays, one, size, steps.stop)
         apart = {name: array[two] - array[one] for name, array in arrays.items()}
         rows = [array.reshape(n_samples, -1) for array in apart.values()]
         distance = np.linalg.norm(np.concatenate(rows, axis=1), axis=1)
-        where, rule = f"distance of the twins at step {steps.stop}", "must be finite"
-        hint = "The network runs away: lower network.gain or shorten the run."
-        require(bool(np.isfinite(distance).all()), where, rule, "NaN or infinity", hint)
         gone = distance < np.finfo(network.dtype).tiny
         growth = np.log(np.where(gone, np.finfo(network.dtype).tiny, distance) / size)
         local[steps, :, 0] = growth / (steps.stop - first)
@@ -317,6 +321,20 @@ def twin_exponent(
         lost = gone[:, None] * direction
         state.v[two] += lost
     return _spectrum("twin", local, transient, network.dt, network.n_rec)
+
+
+def _require_resolution(
+    arrays: dict[str, np.ndarray], one: slice, size: float, step: int
+) -> None:
+    """Refuse states so large that a change of this size is lost in rounding."""
+    largest = max(float(np.abs(array[one]).max()) for array in arrays.values())
+    where, rule = f"state of the twins at step {step}", "must be finite"
+    hint = "The network runs away: lower network.gain or shorten the run."
+    require(bool(np.isfinite(largest)), where, rule, largest, hint)
+    dtype = next(iter(arrays.values())).dtype
+    limit = size / (1000 * float(np.finfo(dtype).eps))
+    rule = f"must be below {limit:.2g}, for a change of {size:g} to be seen"
+    require(largest <= limit, where, rule, f"{largest:.2g}", hint)
 
 
 def lyapunov_kinds(
@@ -371,10 +389,17 @@ def lyapunov_kinds(
             rng=rng,
             threads=threads,
         )
-    spectra["twin"] = twin_exponent(
-        network, x, size=twin_size, transient=transient, rng=rng, threads=threads
-    )
-    return spectra, missing
+    sizes = {"twin": twin_size}
+    if network.spiking:
+        sizes["twin-large"] = LARGE * float(network.cell_constants.v_th.mean())
+    for kind, size in sizes.items():
+        try:
+            spectra[kind] = twin_exponent(
+                network, x, size=size, transient=transient, rng=rng, threads=threads
+            )
+        except InvalidValue as error:
+            missing[kind] = str(error)
+    return {name: replace(s, kind=name) for name, s in spectra.items()}, missing
 
 
 @dataclass(frozen=True)

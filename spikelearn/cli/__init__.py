@@ -15,6 +15,7 @@ from spikelearn.cli import (
     information,
     quickstart,
     reporting,
+    stability,
     training,
 )
 from spikelearn.cli._common import show_messages
@@ -35,6 +36,7 @@ for group in (
     quickstart,
     information,
     gradcheck,
+    stability,
     benchmarking,
     training,
     deployment,

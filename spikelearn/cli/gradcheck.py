@@ -35,7 +35,8 @@ from spikelearn.errors import InvalidValue
 from spikelearn.files import write_json
 from spikelearn.learning.rules import BPTT, RULES, Rule
 from spikelearn.network import CELLS, RecurrentNetwork
-from spikelearn.report.alignment_map import check_figure, lag_label, write_alignment_map
+from spikelearn.report.alignment_map import lag_label, write_alignment_map
+from spikelearn.report.charts import check_figure
 from spikelearn.runs import RunConfig, resolve_config
 from spikelearn.runs.build import (
     build_loss,

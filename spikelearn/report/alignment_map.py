@@ -9,17 +9,9 @@ from typing import Any
 import numpy as np
 
 from spikelearn.analysis.alignment import Alignment
-from spikelearn.errors import require
-from spikelearn.files import atomic_path
-from spikelearn.report.charts import (
-    COLOURS,
-    WIDTH,
-    matplotlib_module,
-    render,
-    render_png,
-)
+from spikelearn.report.charts import COLOURS, WIDTH, write_figure
 
-__all__ = ["check_figure", "lag_label", "write_alignment_map"]
+__all__ = ["lag_label", "write_alignment_map"]
 
 ABSENT = "#e6e9ec"
 ALT = "Cosine between the gradient of each rule and the true one, by lag and by weight"
@@ -28,22 +20,6 @@ ALT = "Cosine between the gradient of each rule and the true one, by lag and by 
 def lag_label(first: int, last: int) -> str:
     """Return a bin of lags in words: "3", or "4-7"."""
     return str(first) if first == last else f"{first}-{last}"
-
-
-def check_figure(path: Path) -> None:
-    """Check that `write_alignment_map` can draw to a path, before a long computation.
-
-    Raises
-    ------
-    InvalidValue
-        If it does not end in .svg or .png.
-    MissingDependency
-        Without Matplotlib.
-    """
-    suffix = path.suffix.lower()
-    rule = "must end in .svg or .png"
-    require(suffix in (".svg", ".png"), f"figure {str(path)!r}", rule, suffix or "none")
-    matplotlib_module("matplotlib")
 
 
 def write_alignment_map(path: Path, groups: Sequence[Sequence[Alignment]]) -> None:
@@ -65,19 +41,12 @@ def write_alignment_map(path: Path, groups: Sequence[Sequence[Alignment]]) -> No
     FileAccessError
         If the file cannot be written.
     """
-    check_figure(path)
     height = sum(1.3 + 0.27 * len(group) for group in groups)
 
     def draw(figure: Any) -> None:
         _draw(figure, groups)
 
-    name, size = "alignment", (WIDTH, height)
-    if path.suffix.lower() == ".png":
-        content = render_png(name, size, draw)
-    else:
-        content = render(name, size, ALT, draw).encode()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_figure(path, "alignment", (WIDTH, height), ALT, draw)
 
 
 def _draw(figure: Any, groups: Sequence[Sequence[Alignment]]) -> None:

@@ -8,17 +8,20 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikelearn.errors import optional_import
+from spikelearn.errors import optional_import, require
+from spikelearn.files import atomic_path
 
 __all__ = [
     "COLOURS",
     "RASTER_LIMIT",
     "WIDTH",
     "Chart",
+    "check_figure",
     "csv_text",
     "draw_events",
     "draw_graded",
@@ -27,6 +30,7 @@ __all__ = [
     "matplotlib_module",
     "render",
     "render_png",
+    "write_figure",
 ]
 
 # Okabe and Ito's palette on white. The page gives every one of these a name and, on a
@@ -260,3 +264,44 @@ def mask_windows(mask: np.ndarray, dt: float) -> list[tuple[float, float]]:
     on = np.concatenate([[False], mask != 0, [False]])
     edges = np.flatnonzero(on[1:] != on[:-1]) - 0.5
     return [(float(a * dt), float(b * dt)) for a, b in edges.reshape(-1, 2)]
+
+
+def check_figure(path: Path) -> None:
+    """Check that `write_figure` can draw to a path, before a long computation.
+
+    Raises
+    ------
+    InvalidValue
+        If it does not end in .svg or .png.
+    MissingDependency
+        Without Matplotlib.
+    """
+    suffix = path.suffix.lower()
+    rule = "must end in .svg or .png"
+    require(suffix in (".svg", ".png"), f"figure {str(path)!r}", rule, suffix or "none")
+    matplotlib_module("matplotlib")
+
+
+def write_figure(
+    path: Path,
+    name: str,
+    size: tuple[float, float],
+    alt: str,
+    draw: Callable[[Any], None],
+) -> None:
+    """Draw into a file that ends in .svg or .png; arguments as in `render`.
+
+    Raises
+    ------
+    InvalidValue, MissingDependency
+        As `check_figure`.
+    FileAccessError
+        If the file cannot be written.
+    """
+    check_figure(path)
+    if path.suffix.lower() == ".png":
+        content = render_png(name, size, draw)
+    else:
+        content = render(name, size, alt, draw).encode()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
