@@ -221,9 +221,11 @@ def _print(
         dimension = ""
         if not kind.startswith("twin") and spectrum.kaplan_yorke is not None:
             dimension = f"{spectrum.kaplan_yorke:.2f}"
-        rows.append([kind, first, per_ms, last, dimension, KINDS[kind]])
-    columns = ("kind", "largest, per step", "per ms", "k-th", "K.-Y. dim.", "of")
+        rows.append([kind, first, per_ms, last, dimension])
+    columns = ("kind", "largest, per step", "per ms", "k-th", "K.-Y. dimension")
     print_table("Lyapunov exponents", columns, rows)
+    for kind in spectra:
+        console.print(f"[bold]{kind}[/bold]: {KINDS[kind]}", highlight=False)
     for kind, reason in missing.items():
         console.print(f"{kind}: not defined here: {reason}", highlight=False)
     if out is not None:
