@@ -48,6 +48,8 @@ class RingTask(GeneratedTask):
     hold_fixation
         False: the fixation signal is 1 in the fixation period only. True: until the
         decision.
+    decision_only
+        Whether the loss counts in the decision period only, and not in all steps.
     fixation_ms, ...
         Durations of the periods, ms; multiples of dt.
     dt
@@ -62,6 +64,7 @@ class RingTask(GeneratedTask):
     dim_ring: int = 2
     sigma: float = 1.0
     hold_fixation: bool = False
+    decision_only: bool = False
     fixation_ms: float = 0.0
     dt: float = 100.0
 
@@ -77,7 +80,8 @@ class RingTask(GeneratedTask):
         check_number(f"{where}.dt", self.dt, above=0, unit="ms")
         check_count(f"{where}.dim_ring", self.dim_ring, least=2)
         check_number(f"{where}.sigma", self.sigma, least=0)
-        check_flag(f"{where}.hold_fixation", self.hold_fixation)
+        for name in ("hold_fixation", "decision_only"):
+            check_flag(f"{where}.{name}", getattr(self, name))
         for period in self.periods:
             duration = getattr(self, f"{period}_ms")
             least = 0 if period in self.optional_periods else 1
@@ -124,7 +128,9 @@ class RingTask(GeneratedTask):
         x[: decision.start if self.hold_fixation else fixation.stop, :, 0] = 1.0
         for b, rng in enumerate(rngs):
             target[decision, b] = self._trial(x[:, b], windows, rng)
-        return Batch(x, target, np.ones(self.n_steps, np.float32))
+        mask = np.ones(self.n_steps, np.float32)
+        mask[: decision.start if self.decision_only else 0] = 0.0
+        return Batch(x, target, mask)
 
     def _ring(
         self, direction: float, contrast: float, steps: int, rng: np.random.Generator
