@@ -29,6 +29,7 @@ __all__ = [
     "long_term_jacobian",
     "lyapunov_kinds",
     "lyapunov_spectrum",
+    "trial_exponents",
     "twin_exponent",
 ]
 
@@ -244,6 +245,44 @@ def _spectrum(
     return LyapunovSpectrum(
         kind, exponents[order], error[order], local[..., order], transient, dt, size
     )
+
+
+def trial_exponents(
+    network: RecurrentNetwork,
+    x: np.ndarray,
+    k: int = 1,
+    *,
+    jacobian: Jacobian | None = None,
+    passes: int = 3,
+    rng: int | np.random.Generator = 0,
+    threads: int = 1,
+) -> np.ndarray:
+    """Return the k largest exponents of trials that each begin at the zero state.
+
+    lambda_b = < log R_bb > over all steps of the last pass: vectors are carried from
+    the end of a trial to its beginning, so that short trials need no transient. It is
+    what flossing (`learning.flossing`) moves.
+
+    Parameters
+    ----------
+    passes
+        How often the vectors go through the trial, >= 1.
+
+    The others, and the errors, are those of `lyapunov_spectrum`.
+
+    Returns
+    -------
+    (k,) float64 array, per step, largest first
+    """
+    require(passes >= 1, "passes", "must be >= 1", passes)
+    linearised = Linearised(network, jacobian or Jacobian())
+    vectors = linearised.start(x.shape[1], k, np.random.default_rng(rng))
+    record = network.run(x, threads=threads)
+    for _ in range(passes):
+        local = linearised.run(record, vectors, threads=threads).log_r
+    means = local.mean(axis=(0, 1), dtype=np.float64)
+    ordered: np.ndarray = np.sort(means)[::-1]
+    return ordered
 
 
 def twin_exponent(
