@@ -161,8 +161,8 @@ def _outcome(future: Future[Outcome]) -> Outcome:
         return future.result()
     except CancelledError:
         raise OracleFailure(
-            "Dask scheduler must stay until the study is done; the connection was lost. "
-            "(The same command continues the study.)"
+            "Dask scheduler must stay until the study is done; the connection was "
+            "lost. (The same command continues the study.)"
         ) from None
     except Exception as error:
         return Outcome(None, f"{type(error).__name__}: {error}\n", 0.0)

@@ -57,6 +57,11 @@ def dask(
     MissingDependency
         If Dask is not installed.
     """
+    places = [place for place in (address, scheduler_file) if place is not None]
+    rule = "must be one place: an address or a scheduler file"
+    require(len(places) < 2, "Dask scheduler", rule, " and ".join(map(str, places)))
+    rule = "must not be given for a scheduler that has its own"
+    require(not places or workers is None, "workers", rule, workers)
     distributed = optional_import("distributed", "dask", "the executor 'dask'")
     configuration = optional_import("dask.config", "dask", "the executor 'dask'")
     address = address or configuration.get("scheduler-address", None)

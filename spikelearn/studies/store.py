@@ -108,7 +108,9 @@ class StudyFolder:
                 write_json(folder._record_path, folder.record.model_dump())
             if not (folder.path / "environment.json").exists():
                 write_json(folder.path / "environment.json", environment())
-            for leftover in folder.path.glob("units/*/.*.tmp"):  # of one that was killed
+            for leftover in folder.path.glob(
+                "units/*/.*.tmp"
+            ):  # of one that was killed
                 leftover.unlink()
             yield folder
 
@@ -171,7 +173,9 @@ class StudyFolder:
         """Where the failure of a unit is kept."""
         return self._unit(unit_id) / "error.txt"
 
-    def write_result(self, unit_id: str, result: dict[str, Any], seconds: float) -> None:
+    def write_result(
+        self, unit_id: str, result: dict[str, Any], seconds: float
+    ) -> None:
         """Store that a unit is done; an earlier failure is forgotten."""
         unit = self.record.units[unit_id]
         content = UnitResult(unit=unit, result=result, seconds=round(seconds, 3))
@@ -225,11 +229,12 @@ def rows(results: dict[str, UnitResult]) -> list[Row]:
 
 def differences(there: Record, asked: Record) -> list[str]:
     """Return a line for each thing in which two studies differ."""
-    old, new = _flat(there.model_dump()), _flat(asked.model_dump())
-    names = [n for n in old | new if n != "title" and not n.startswith("units.")]
+    apart = {"title", "units"}
+    old = _flat(there.model_dump(exclude=apart))
+    new = _flat(asked.model_dump(exclude=apart))
     lines = [
-        f"{name}: {old.get(name, 'absent')} in the folder, {new.get(name, 'absent')} now"
-        for name in names
+        f"{name}: {old.get(name, 'none')} in the folder, {new.get(name, 'none')} now"
+        for name in old | new
         if old.get(name) != new.get(name)
     ]
     if not lines and list(there.units.items()) != list(asked.units.items()):

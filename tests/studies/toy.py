@@ -58,8 +58,14 @@ def run_unit(unit):
 
 
 def find_claims(rows):
-    losses = [row["loss"] for row in rows]
-    numbers = {"effect": float(np.mean(losses)), "ci_low": -1.0, "ci_high": float("inf")}
-    return [
-        Claim("mean", "The mean is what it is.", "depends", **numbers, n=6, test="none")
-    ]
+    claim = Claim(
+        id="mean",
+        statement="The mean is what it is.",
+        verdict="depends",
+        effect=float(np.mean([row["loss"] for row in rows])),
+        ci_low=-1.0,
+        ci_high=float("inf"),
+        n=SEEDS,
+        test="none",
+    )
+    return [claim]
