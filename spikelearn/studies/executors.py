@@ -7,6 +7,7 @@ nothing of it runs any more, and what is not done is dropped.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -18,6 +19,7 @@ from spikelearn.studies.processes import ONE_THREAD, ProcessExecutor
 __all__ = ["dask", "processes"]
 
 CONNECT_SECONDS = 30
+IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
 @contextlib.contextmanager
@@ -74,6 +76,8 @@ def dask(
                 threads_per_worker=1,
                 dashboard_address=None,
                 env=ONE_THREAD,
+                preload=[IGNORE_CTRL_C],
+                silence_logs=logging.ERROR,
             )
             place = {"address": stack.enter_context(cluster)}
         try:
