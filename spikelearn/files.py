@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from spikelearn.errors import FileAccessError, FileFormatError, SpikelearnError
 __all__ = [
     "atomic_path",
     "ensure_folder",
+    "locked",
     "open_hdf5",
     "read_array",
     "read_group",
@@ -65,6 +68,29 @@ def ensure_folder(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
+def locked(path: str | Path, busy: str) -> Iterator[None]:
+    """Make a folder and keep other processes from taking it inside the block.
+
+    The lock is on the file `.lock`, which stays, because a file that is removed or
+    replaced would let a second process lock another one. It goes with the process,
+    however that ends.
+
+    Raises
+    ------
+    FileAccessError
+        If another process has it (then the message is `busy`), or the folder cannot be
+        written.
+    """
+    folder = ensure_folder(path)
+    with open(folder / ".lock", "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileAccessError(busy) from error
+        yield
+
+
+@contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends well.
 
@@ -73,7 +99,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     ensure_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # process ids of machines and containers that share a folder may be the same
+    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = target.with_name(f".{target.name}.{own}.tmp")
     try:
         yield temporary
         with open(temporary, "rb") as file:

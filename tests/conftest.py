@@ -14,6 +14,7 @@ from tests.oracles_nest.interpreter import find_python
 # variable SPIKELEARN_REQUIRE_<MARKER> is set.
 NEEDS = {
     "brian2": ("Brian2 in an environment of its own (make brian2)", find_brian2),
+    "dask": ("dask[distributed]", lambda: importlib.util.find_spec("distributed")),
     "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
     "nest": ("NEST in an environment of its own (make nest)", find_python),
     "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),

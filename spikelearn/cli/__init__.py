@@ -16,6 +16,7 @@ from spikelearn.cli import (
     quickstart,
     reporting,
     stability,
+    study,
     training,
 )
 from spikelearn.cli._common import show_messages
@@ -41,6 +42,7 @@ for group in (
     training,
     deployment,
     reporting,
+    study,
 ):
     group.register(app)
 
@@ -72,5 +74,6 @@ def main() -> None:
         print(f"error: memory must suffice; it ran out{detail}.", file=sys.stderr)
         sys.exit(1)
     except _Stopped as stopped:
-        print("interrupted (spikelearn resume continues a run)", file=sys.stderr)
+        hint = "spikelearn resume continues a run, the same command a study"
+        print(f"interrupted ({hint})", file=sys.stderr)
         sys.exit(stopped.code)

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.console import Console
@@ -31,10 +31,12 @@ __all__ = [
     "JsonOption",
     "RunArgument",
     "ThreadsOption",
+    "Update",
     "console",
     "evaluation_line",
     "print_json",
     "print_table",
+    "progress_bar",
     "show_messages",
     "training_progress",
 ]
@@ -101,11 +103,27 @@ def evaluation_line(scores: Evaluation, kind: str) -> str:
     return f"{text} ({scores.samples} samples{rate})"
 
 
+class Update(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, completed: int, note: str, *, start: bool = False) -> None:
+        """Show what is completed; the speed is measured from `start` on."""
+
+
 @contextlib.contextmanager
-def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]]:
+def progress_bar(total: int, doing: str, step: str, memory: float) -> Iterator[Update]:
     """Show a progress bar with ETA on standard error; yield its update function.
 
-    Without a terminal it prints a line at every tenth of the iterations.
+    Without a terminal it prints a line at every tenth of the total.
+
+    Parameters
+    ----------
+    total
+        Number of steps.
+    doing, step
+        What is done, and what one step of it is called.
+    memory
+        Seconds over which the speed is averaged; long enough for a few steps.
     """
     bar = Progress(
         TextColumn("{task.description}"),
@@ -117,23 +135,36 @@ def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]
         TextColumn("{task.fields[note]}"),
         console=progress_console,
         disable=not progress_console.is_terminal,
+        speed_estimate_period=memory,
     )
-    stride = max(iterations // 10, 1)
+    stride = max(total // 10, 1)
     with bar:
-        task = bar.add_task("starting", total=iterations, note="")
+        task = bar.add_task("starting", total=total, note="")
 
-        def update(metrics: StepMetrics) -> None:
+        def update(completed: int, note: str, *, start: bool = False) -> None:
+            if start:
+                bar.reset(task, completed=completed, description=doing, note=note)
+            else:
+                bar.update(task, completed=completed, description=doing, note=note)
+            due = start or completed % stride == 0
+            if due and not progress_console.is_terminal:
+                line = f"{step} {completed}/{total}  {note}".rstrip()
+                progress_console.print(line, highlight=False)
+
+        yield update
+
+
+@contextlib.contextmanager
+def training_progress(iterations: int) -> Iterator[Callable[[StepMetrics], None]]:
+    """Show the progress of a training; yield the function that takes its metrics."""
+    with progress_bar(iterations, "training", "iteration", memory=30.0) as update:
+
+        def show(metrics: StepMetrics) -> None:
             note = f"loss {metrics.loss:.4g}"
             if metrics.accuracy is not None:
                 note += f"  accuracy {metrics.accuracy:.1%}"
             if metrics.rate_hz is not None:
                 note += f"  {metrics.rate_hz:.1f} Hz"
-            bar.update(
-                task, completed=metrics.iteration, description="training", note=note
-            )
-            plain = not progress_console.is_terminal
-            if plain and metrics.iteration % stride == 0:
-                line = f"iteration {metrics.iteration}/{iterations}  {note}"
-                progress_console.print(line, highlight=False)
+            update(metrics.iteration, note)
 
-        yield update
+        yield show

@@ -14,7 +14,6 @@ Every file is written to a temporary name and renamed, except the metrics, which
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import platform
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from spikelearn.errors import FileAccessError, FileFormatError
 from spikelearn.files import (
-    ensure_folder,
+    locked,
     open_hdf5,
     read_array,
     read_json,
@@ -136,23 +135,16 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Keep other processes from training into the folder inside the block.
 
-        The lock is on the file `.lock`, which stays, because a file that is removed or
-        replaced would let a second process lock another one.
-
         Raises
         ------
         FileAccessError
             If another process does so already, or the folder cannot be written.
         """
-        ensure_folder(self.path)
-        with open(self.path / ".lock", "ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise FileAccessError(
-                    f"run folder {str(self.path)!r} must be free; another process "
-                    "trains into it. (Wait for it, or choose another folder.)"
-                ) from error
+        busy = (
+            f"run folder {str(self.path)!r} must be free; another process trains into "
+            "it. (Wait for it, or choose another folder.)"
+        )
+        with locked(self.path, busy):
             yield
 
     def read_config(self) -> RunConfig:

@@ -1,0 +1,35 @@
+"""Studies: grids of units that can be killed and continued, and claims about them.
+
+A study is one file with a factory, which returns a `Study`, and a line in `STUDIES`.
+"""
+
+from spikelearn.studies.base import Claim, Row, Study, StudyFactory, Unit, grid
+from spikelearn.studies.engine import (
+    StudyResult,
+    StudyStatus,
+    collect,
+    run_study,
+    status,
+)
+from spikelearn.studies.executors import dask, processes
+from spikelearn.studies.init_gain import init_gain
+
+__all__ = [
+    "STUDIES",
+    "Claim",
+    "Row",
+    "Study",
+    "StudyFactory",
+    "StudyResult",
+    "StudyStatus",
+    "Unit",
+    "collect",
+    "dask",
+    "grid",
+    "processes",
+    "run_study",
+    "status",
+]
+
+STUDIES: dict[str, StudyFactory] = {"init-gain": init_gain}
+"""The studies by name: one file each, and one line here."""

@@ -1,0 +1,171 @@
+"""The few statistics that claims rest on; the independent repetition is the seed.
+
+Means have Student's intervals. Bootstrap intervals of a mean are too narrow for the few
+seeds that studies have: at a nominal 95 %, for 5, 10 and 20 normal differences, the BCa
+interval covered 85, 90 and 93 % in 800 simulations, Student's 96, 95 and 96 % (for
+exponential ones 83, 87, 91 % and 90, 91, 91 %).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spikelearn.errors import InvalidValue, optional_import, require
+from spikelearn.studies.base import Row, Verdict
+
+__all__ = ["Estimate", "by_seed", "overall", "paired_difference", "rank_correlation"]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An effect with its 95 % confidence interval.
+
+    Attributes
+    ----------
+    effect, ci_low, ci_high
+        The effect and its interval.
+    n
+        Number of seeds.
+    size
+        Effect in standard deviations (Cohen's d_z; None if they are all the same), or
+        the correlation itself.
+    test
+        What was done, in words.
+    """
+
+    effect: float
+    ci_low: float
+    ci_high: float
+    n: int
+    size: float | None
+    test: str
+
+    def verdict(
+        self, *, above: float | None = None, below: float | None = None
+    ) -> Verdict:
+        """Return "reproduced" if the whole interval lies where the claim puts it.
+
+        `above=0` claims a positive effect, `below=0` a negative one, and both bounds
+        together that there is none beyond them. An interval that lies across a bound
+        shows nothing: it counts as "not reproduced".
+        """
+        given = above is not None or below is not None
+        require(given, "Estimate.verdict", "must have a bound: above, below", "none")
+        high_enough = above is None or self.ci_low > above
+        low_enough = below is None or self.ci_high < below
+        return "reproduced" if high_enough and low_enough else "not reproduced"
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict that all parts share, or "depends"."""
+    distinct = set(verdicts)
+    return distinct.pop() if len(distinct) == 1 else "depends"
+
+
+def by_seed(rows: Iterable[Row], name: str, **where: Any) -> dict[int, float | None]:
+    """Return a column by seed, of the rows that have the given values.
+
+    Raises
+    ------
+    InvalidValue
+        If a seed is there twice: more values have to be given.
+    """
+    found: dict[int, float | None] = {}
+    for row in rows:
+        if all(row[key] == value for key, value in where.items()):
+            if row["seed"] in found:
+                raise InvalidValue(
+                    f"by_seed({name!r}) must find one row for each seed; got two for "
+                    f"seed {row['seed']}. (Given: {', '.join(where) or 'nothing'}.)"
+                )
+            found[row["seed"]] = row[name]
+    return found
+
+
+def paired_difference(
+    treated: Mapping[int, float | None], control: Mapping[int, float | None]
+) -> Estimate:
+    """Return the mean of treated - control over seeds, with Student's interval.
+
+        mean(d) +- t_(n-1) sd(d) / sqrt(n),    d_z = mean(d) / sd(d)
+
+    Parameters
+    ----------
+    treated, control
+        Values by seed, see `by_seed`. Seeds that lack either value (None: it was not
+        finite) are left out; n counts the others.
+
+    Raises
+    ------
+    InvalidValue
+        If there are fewer than two pairs.
+    """
+    pairs = [(treated[s], control[s]) for s in treated if s in control]
+    d = [a - b for a, b in pairs if a is not None and b is not None]
+    require(len(d) >= 2, "paired_difference", "must have two pairs or more", len(d))
+    mean, half, sd = _student(d)
+    return Estimate(
+        effect=mean,
+        ci_low=mean - half,
+        ci_high=mean + half,
+        n=len(d),
+        size=mean / sd if sd > 0 else None,
+        test="mean of differences paired by seed, Student's 95 % interval",
+    )
+
+
+def rank_correlation(rows: Iterable[Row], x: str, y: str) -> Estimate:
+    """Return Spearman's correlation within seeds, averaged over them.
+
+        mean(rho) +- t_(n-1) sd(rho) / sqrt(n),    cut to -1 ... 1
+
+    Parameters
+    ----------
+    rows
+        Units, several for each seed; those where a value is None are left out. Seeds
+        with fewer than three rows or a constant column are left out, too.
+    x, y
+        Names of the columns.
+
+    Raises
+    ------
+    InvalidValue
+        If fewer than two seeds are left.
+    """
+    stats = optional_import("scipy.stats", "studies", "statistics of a study")
+    values: dict[int, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row[x] is not None and row[y] is not None:
+            values.setdefault(row["seed"], []).append((row[x], row[y]))
+    tables = [np.array(pairs) for pairs in values.values() if len(pairs) >= 3]
+    rho = [
+        stats.spearmanr(table).statistic
+        for table in tables
+        if np.all(np.ptp(table, axis=0) > 0)
+    ]
+    rule = "must have two seeds or more with three different rows"
+    require(len(rho) >= 2, f"rank_correlation({x!r}, {y!r})", rule, len(rho))
+    mean, half, _ = _student(rho)
+    return Estimate(
+        effect=mean,
+        ci_low=max(mean - half, -1.0),
+        ci_high=min(mean + half, 1.0),
+        n=len(rho),
+        size=mean,
+        test="mean of Spearman correlations within seeds, Student's 95 % interval",
+    )
+
+
+def _student(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return mean, half of the confidence interval, and standard deviation."""
+    stats = optional_import("scipy.stats", "studies", "statistics of a study")
+    n, sd = len(values), float(np.std(values, ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
+    return float(np.mean(values)), half, sd
