@@ -12,7 +12,7 @@ from spikelearn.studies.engine import (
     status,
 )
 from spikelearn.studies.executors import dask, processes
-from spikelearn.studies.init_gain import init_gain
+from spikelearn.studies.init_gain import initial_gains
 
 __all__ = [
     "STUDIES",
@@ -31,5 +31,5 @@ __all__ = [
     "status",
 ]
 
-STUDIES: dict[str, StudyFactory] = {"init-gain": init_gain}
+STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains}
 """The studies by name: one file each, and one line here."""

@@ -27,7 +27,7 @@ from spikelearn.network.cells import Cells
 from spikelearn.studies.base import Claim, Row, Study, Unit, Verdict, grid
 from spikelearn.studies.statistics import by_seed, paired_difference
 
-__all__ = ["FLOSSINGS", "Settings", "init_gain"]
+__all__ = ["FLOSSINGS", "Settings", "initial_gains"]
 
 FLOSSINGS = ("none", "pre-local", "pre-exact", "continuous")
 LEARNED = ("w_in", "w_rec", "w_out")
@@ -98,7 +98,7 @@ class Settings(BaseModel):
     length: float = 1.0  # of training, times that of the problem
 
 
-def init_gain(*, quick: bool = False, seeds: int | None = None) -> Study:
+def initial_gains(*, quick: bool = False, seeds: int | None = None) -> Study:
     """Compare initial gains and what flossing repairs, for BPTT and local rules.
 
     Leaky ReLU, LIF and ALIF networks of 100 cells with Gaussian weights of gain g learn
