@@ -23,6 +23,7 @@ from spikelearn.cli._common import (
     progress_bar,
 )
 from spikelearn.errors import require
+from spikelearn.report.init_gain import write_init_gain
 from spikelearn.studies import (
     STUDIES,
     Claim,
@@ -37,7 +38,17 @@ __all__ = ["REPORTS", "Report", "register", "study_app"]
 Report = Callable[[Path, Study, list[Row], list[Claim]], Path]
 """Writes figures and a page into the folder of a complete study; returns the page."""
 
-REPORTS: dict[str, Report] = {}
+
+def _report_init_gain(
+    folder: Path, study: Study, rows: list[Row], claims: list[Claim]
+) -> Path:
+    settings = study.settings.model_dump()
+    command = f"spikelearn study {study.name} --seeds {settings['seeds']}"
+    found = [claim.to_dict() for claim in claims]
+    return write_init_gain(folder, study.title, command, rows, found)
+
+
+REPORTS: dict[str, Report] = {"init-gain": _report_init_gain}
 """The reports by name of the study; a study need not have one."""
 
 SPEED_SECONDS = 3600.0  # units may take long

@@ -35,6 +35,7 @@ V_TH = 0.6
 TRIALS = 32  # of the validation split, for exponents
 TEST_TRIALS = 512
 POINTS = 20  # of a learning curve
+SPECTRUM = 10  # exponents of networks before training
 CHANCE = np.log(2.0)  # loss of a guess between two classes
 AGREEING = 0.75  # share of parts with the sign of the claim
 RECOVERED = 0.8  # of the loss gap, and the cost that is allowed at the best gain
@@ -149,7 +150,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
     `test_loss` is that of 512 new trials, cut at ten times that of a guess;
     `training_loss` the mean over all iterations. Exponents per step are those of
     validation trials, of weights as they were drawn (`lam_drawn`), when training began
-    (`lam_start`) and at its end (`lam_end`).
+    (`lam_start`) and at its end (`lam_end`); the first two with more of the spectrum.
     """
     problem = PROBLEMS[str(unit["task"])]
     trainer = _trainer(unit, problem)
@@ -157,15 +158,16 @@ def train_one(unit: Unit) -> dict[str, Any]:
     batch = next(iter(task.evaluation("validation", TRIALS, TRIALS)))
     jacobian = Flossing().jacobian
 
-    def exponent() -> float:
-        return float(trial_exponents(network, batch.x, jacobian=jacobian)[0])
+    def exponents(k: int = SPECTRUM) -> list[float]:
+        found = trial_exponents(network, batch.x, k, jacobian=jacobian)
+        return [float(value) for value in found]
 
-    drawn = exponent()
+    drawn = exponents()
     flossed = [
         float(trainer.floss(episode).exponents[0])
         for episode in range(int(unit["episodes"] or 0) if _before(unit) else 0)
     ]
-    start = exponent()
+    start = exponents()
     iterations = round(problem.iterations * float(unit["length"] or 1))
     losses = np.minimum([trainer.step().loss for _ in range(iterations)], 10 * CHANCE)
     scores = trainer.evaluate("test", TEST_TRIALS)
@@ -174,9 +176,11 @@ def train_one(unit: Unit) -> dict[str, Any]:
         "test_accuracy": scores.accuracy,
         "training_loss": float(losses.mean()),
         "curve": [float(part.mean()) for part in np.array_split(losses, POINTS)],
-        "lam_drawn": drawn,
-        "lam_start": start,
-        "lam_end": exponent(),
+        "lam_drawn": drawn[0],
+        "lam_start": start[0],
+        "lam_end": exponents(1)[0],
+        "spectrum_drawn": drawn,
+        "spectrum_start": start,
         "flossed": flossed,
         "rate_hz": scores.rate_hz,
     }

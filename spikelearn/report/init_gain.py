@@ -1,0 +1,289 @@
+"""The page about the study `init-gain`: losses, exponents and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikelearn.files import write_text
+from spikelearn.report.charts import COLOURS, WIDTH, Chart, csv_text, render
+from spikelearn.report.html import (
+    Markup,
+    figure,
+    page,
+    section,
+    significant,
+    table,
+    tag,
+)
+
+__all__ = ["write_init_gain"]
+
+Row = dict[str, Any]
+SHADES = [COLOURS[n] for n in ("ink", "blue", "vermilion", "green", "purple", "soft")]
+RULES = {"bptt": "ink", "e-prop": "blue", "rflo": "vermilion"}
+FEWEST = 1e-3  # loss at which logarithmic axes end
+
+
+def write_init_gain(
+    folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
+) -> Path:
+    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    title, command
+        What the page is called, and how the study is run again.
+    rows
+        The table of the study.
+    claims
+        Claims as dictionaries.
+
+    Raises
+    ------
+    MissingDependency
+        Without Matplotlib.
+    FileAccessError
+        If the folder cannot be written.
+    """
+    charts = [
+        _loss_by_gain(rows),
+        _flossed_by_gain(rows),
+        _exponents_by_gain(rows),
+        _curves(rows),
+        _spectra(rows),
+    ]
+    seeds = sorted({row["seed"] for row in rows})
+    text = page(
+        title,
+        tag(
+            "header", tag("h1", title), tag("p", f"{len(rows)} networks, seeds {seeds}")
+        ),
+        section("Verdicts", _verdicts(claims)),
+        section("Parts", _shares(claims)),
+        section("Figures", *(figure(chart) for chart in charts)),
+        section("Run it again", tag("pre", command)),
+    )
+    for chart in charts:
+        write_text(folder / "figures" / f"{chart.name}.svg", chart.svg)
+        write_text(folder / "figures" / f"{chart.name}.csv", chart.csv)
+    path = folder / "report.html"
+    write_text(path, text)
+    return path
+
+
+def _verdicts(claims: Iterable[Row]) -> Markup:
+    heads = (
+        "claim",
+        "statement",
+        "verdict",
+        "effect",
+        "95 % interval",
+        "seeds",
+        "test",
+    )
+    lines = []
+    for claim in claims:
+        interval = tag(
+            "span",
+            significant(claim["ci_low"], 3),
+            " to ",
+            significant(claim["ci_high"], 3),
+        )
+        effect = significant(claim["effect"], 3)
+        start = [claim["id"], claim["statement"], claim["verdict"], effect, interval]
+        lines.append([*start, str(claim["n"]), claim["test"]])
+    return table(heads, lines, numeric=(3, 5))
+
+
+def _shares(claims: Iterable[Row]) -> Markup:
+    """Return the effect in every part of every claim."""
+    claims = list(claims)
+    names = list(dict.fromkeys(n for c in claims for n in c["detail"]["parts"]))
+    lines = [
+        [
+            name,
+            *(
+                significant(c["detail"]["parts"].get(name), 3)
+                if name in c["detail"]["parts"]
+                else ""
+                for c in claims
+            ),
+        ]
+        for name in names
+    ]
+    heads = ["part", *(claim["id"] for claim in claims)]
+    return table(heads, lines, numeric=range(1, len(heads)))
+
+
+def _grid(figure: Any, rows: Sequence[Row], shared: bool = True) -> Iterable[Any]:
+    """Yield (axes, task, cell, rows) of a grid of panels: tasks by cells."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    cells = list(dict.fromkeys(row["cell"] for row in rows))
+    grid = figure.subplots(
+        len(tasks), len(cells), squeeze=False, sharex=shared, sharey="row"
+    )
+    for line, task in zip(grid, tasks, strict=True):
+        for axes, cell in zip(line, cells, strict=True):
+            axes.set_title(f"{task}, {cell}")
+            some = [r for r in rows if r["task"] == task and r["cell"] == cell]
+            yield axes, task, cell, some
+
+
+def _size(rows: Sequence[Row]) -> tuple[float, float]:
+    tasks = len({row["task"] for row in rows})
+    cells = len({row["cell"] for row in rows})
+    return (min(WIDTH, 1.4 + 2.6 * cells), 0.6 + 2.0 * tasks)
+
+
+def _dots(axes: Any, rows: Sequence[Row], name: str, colour: str, label: str) -> None:
+    """Draw a value against the gain: seeds as dots, their mean as a line."""
+    rows = [row for row in rows if row[name] is not None]
+    gains = sorted({row["gain"] for row in rows})
+    place = {gain: k for k, gain in enumerate(gains)}
+    shift = 0.06 * (SHADES.index(colour) - 1.5)
+    axes.plot(
+        [place[row["gain"]] + shift for row in rows],
+        [row[name] for row in rows],
+        ".",
+        color=colour,
+        markersize=3,
+        alpha=0.6,
+    )
+    means = [np.mean([r[name] for r in rows if r["gain"] == g]) for g in gains]
+    axes.plot(range(len(gains)), means, color=colour, lw=1.2, label=label)
+    axes.set_xticks(range(len(gains)), [f"{gain:g}" for gain in gains])
+
+
+def _chart(
+    name: str, rows: Sequence[Row], draw: Any, columns: Sequence[str], caption: str
+) -> Chart:
+    keys = ("task", "cell", "rule", "flossing", "gain", "seed", *columns)
+    data = csv_text(keys, ([row[key] for key in keys] for row in rows))
+    size = _size(rows)
+    return Chart(name, render(name, size, caption, draw), data, caption, caption)
+
+
+def _loss_by_gain(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["flossing"] == "none"]
+
+    def draw(figure: Any) -> None:
+        for axes, _, _, part in _grid(figure, some):
+            for rule, shade in RULES.items():
+                chosen = [row for row in part if row["rule"] == rule]
+                if chosen:
+                    _dots(axes, chosen, "test_loss", COLOURS[shade], rule)
+            axes.set_yscale("log")
+        axes.legend(fontsize=7)
+        figure.supxlabel("initial gain", fontsize=8.5)
+        figure.supylabel("test loss", fontsize=8.5)
+
+    caption = "Test loss against the initial gain, without flossing; a dot is a seed."
+    return _chart("loss", some, draw, ["test_loss"], caption)
+
+
+def _flossed_by_gain(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["rule"] == "e-prop"]
+
+    def draw(figure: Any) -> None:
+        for axes, _, _, part in _grid(figure, some):
+            for flossing, colour in _flossings(some):
+                chosen = [row for row in part if row["flossing"] == flossing]
+                _dots(axes, chosen, "test_loss", colour, flossing)
+            axes.set_yscale("log")
+        axes.legend(fontsize=7)
+        figure.supxlabel("initial gain", fontsize=8.5)
+        figure.supylabel("test loss of e-prop", fontsize=8.5)
+
+    caption = "Test loss of e-prop against the initial gain, by flossing."
+    return _chart("flossing", some, draw, ["test_loss"], caption)
+
+
+def _flossings(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    names = list(dict.fromkeys(row["flossing"] for row in rows))
+    return list(zip(names, SHADES, strict=False))
+
+
+def _exponents_by_gain(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["rule"] == "e-prop"]
+    some = [row for row in some if row["flossing"] in ("none", "pre-local")]
+    shown = {
+        ("none", "lam_start"): ("ink", "before training"),
+        ("none", "lam_end"): ("blue", "after training"),
+        ("pre-local", "lam_start"): ("vermilion", "flossed, before"),
+        ("pre-local", "lam_end"): ("green", "flossed, after"),
+    }
+
+    def draw(figure: Any) -> None:
+        for axes, _, _, part in _grid(figure, some):
+            axes.axhline(0, color=COLOURS["soft"], lw=0.7)
+            for (flossing, name), (shade, label) in shown.items():
+                chosen = [row for row in part if row["flossing"] == flossing]
+                _dots(axes, chosen, name, COLOURS[shade], label)
+        axes.legend(fontsize=6.5)
+        figure.supxlabel("initial gain", fontsize=8.5)
+        figure.supylabel("largest exponent per step", fontsize=8.5)
+
+    caption = (
+        "Largest Lyapunov exponent (spiking cells: surrogate, voltage sub-space) before "
+        "and after training with e-prop."
+    )
+    return _chart("exponents", some, draw, ["lam_start", "lam_end"], caption)
+
+
+def _curves(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["rule"] == "e-prop"]
+    gains = sorted({row["gain"] for row in some})
+    some = [row for row in some if row["gain"] in (gains[0], gains[-1])]
+
+    def draw(figure: Any) -> None:
+        for axes, _, _, part in _grid(figure, some):
+            for flossing, colour in _flossings(some):
+                for gain, style in ((gains[0], "-"), (gains[-1], "--")):
+                    curves = [
+                        row["curve"]
+                        for row in part
+                        if row["flossing"] == flossing and row["gain"] == gain
+                    ]
+                    if curves:
+                        mean = np.mean(curves, axis=0)
+                        time = (np.arange(len(mean)) + 0.5) / len(mean)
+                        label = f"{flossing}, g = {gain:g}"
+                        axes.plot(time, mean, style, color=colour, lw=1.0, label=label)
+        axes.legend(fontsize=5.5)
+        figure.supxlabel("part of training", fontsize=8.5)
+        figure.supylabel("training loss of e-prop", fontsize=8.5)
+
+    caption = "Training loss at the smallest and the largest gain, mean over seeds."
+    return _chart("curves", some, draw, ["curve"], caption)
+
+
+def _spectra(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["rule"] == "e-prop"]
+    some = [row for row in some if row["flossing"] == "pre-local"]
+    gains = sorted({row["gain"] for row in some})
+
+    def draw(figure: Any) -> None:
+        for axes, _, _, part in _grid(figure, some):
+            axes.axhline(0, color=COLOURS["soft"], lw=0.7)
+            for gain, colour in zip(gains, SHADES, strict=False):
+                chosen = [row for row in part if row["gain"] == gain]
+                for name, style in (("spectrum_drawn", ":"), ("spectrum_start", "-")):
+                    spectra = [row[name] for row in chosen if row[name]]
+                    if spectra:
+                        mean = np.mean(spectra, axis=0)
+                        index = np.arange(1, len(mean) + 1)
+                        axes.plot(index, mean, style, color=colour, lw=1.0)
+                axes.plot([], [], color=colour, label=f"g = {gain:g}")
+        axes.legend(fontsize=6.5)
+        figure.supxlabel("index of the exponent", fontsize=8.5)
+        figure.supylabel("exponent per step", fontsize=8.5)
+
+    caption = "Largest exponents as drawn (dotted) and after local flossing (lines)."
+    columns = ["spectrum_drawn", "spectrum_start"]
+    return _chart("spectrum", some, draw, columns, caption)
