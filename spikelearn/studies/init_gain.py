@@ -48,6 +48,7 @@ class Problem:
 
     parameters: dict[str, Any]
     tau: float
+    tau_out: float
     iterations: int
 
 
@@ -60,10 +61,11 @@ PROBLEMS = {
             "decision_ms": 200.0,
             "decision_only": True,
         },
-        8.0,
-        500,
+        4.5,
+        2.0,
+        700,
     ),
-    "delayed-xor": Problem({"delay_steps": 2, "n_steps": 30}, 1.5, 600),
+    "delayed-xor": Problem({"delay_steps": 2, "n_steps": 30}, 1.5, 2.0, 700),
     "evidence-accumulation": Problem(
         {
             "n_cues": 5,
@@ -76,10 +78,11 @@ PROBLEMS = {
             "n_per_group": 5,
         },
         20.0,
-        200,
+        20.0,
+        250,
     ),
 }
-RATES = {"rate": 2e-3, "LIF": 5e-3, "ALIF": 5e-3}  # step sizes of Adam
+RATES = {"rate": 1e-3, "LIF": 5e-3, "ALIF": 5e-3}  # step sizes of Adam
 
 
 class Settings(BaseModel):
@@ -94,7 +97,7 @@ class Settings(BaseModel):
     flossings: tuple[str, ...] = FLOSSINGS
     seeds: int = 5
     n_rec: int = 100
-    batch_size: int = 16
+    batch_size: int = 32
     episodes: int = 60
     length: float = 1.0  # of training, times that of the problem
 
@@ -207,7 +210,7 @@ def _trainer(unit: Unit, problem: Problem) -> Trainer:
         int(unit["n_rec"] or 1),
         task.n_out,
         cell=_cell(name, problem.tau * task.dt),
-        readout=LeakyReadout(0.0 if name == "rate" else problem.tau * task.dt),
+        readout=LeakyReadout(0.0 if name == "rate" else problem.tau_out * task.dt),
         dt=task.dt,
     )
     network.initialise(seed, gain=float(unit["gain"] or 0.0))
@@ -221,7 +224,7 @@ def _trainer(unit: Unit, problem: Problem) -> Trainer:
             continuous=always,
         )
     # a mean rate of one spike in ten steps
-    intrinsic = IntrinsicPlasticity(100.0 / task.dt, 0.02) if name != "rate" else None
+    intrinsic = IntrinsicPlasticity(100.0 / task.dt) if name != "rate" else None
     return Trainer(
         network,
         task,
