@@ -6,7 +6,7 @@ spiking cell or f'(h) of a rate unit (f inside of the leak), as
 
     g   = psi (q_v - beta q_a)
     q_i = alpha_s q_i + into_i W g
-    q_v = leak q_v + zeta q_i - off_v g
+    q_v = leak q_v + zeta (q_i + into_v W g) - off_v g
     q_a = rho q_a + into_a g
 
 or with f outside of the leak, where W reads the state itself, as
@@ -56,6 +56,7 @@ class Linear(NamedTuple):
     rho: Any
     beta: Any
     into_i: Any
+    into_v: Any  # of W g, beside what comes by way of i: shifted spikes only
     off_v: Any
     into_a: Any
     at_a: int  # where q_a begins in a vector, 0: it is not followed
@@ -165,6 +166,7 @@ def _step(linear, gate, distance, b, t, a, row, room, q):
         else:
             if linear.reset_to_zero:
                 leak = select(load(distance, (b, t, j)) > 0, 0, leak)
+            i += load(linear.into_v, j) * load(room.arriving, (row, 0, j))
             v = leak * v + zeta * i - load(linear.off_v, j) * g
         store(q, (b, a, j), v)
         if linear.at_a > 0:
@@ -234,7 +236,10 @@ def _keep_factors(linear, gate, b, t, first, room, out):
                 post = post * load(gate, (b, t, j))
             if linear.at_i > 0:
                 post += load(q, (b, a, linear.at_i + j))
-            store(out.post, (b, t, a, j), load(linear.into_i, j) * post)
+            post = load(linear.into_i, j) * post
+            direct = load(linear.into_v, j) * load(linear.zeta, j)
+            post += direct * load(q, (b, a, j))
+            store(out.post, (b, t, a, j), post)
             store(out.pre, (b, t, a, j), load(room.g, (first + a, 0, j)))
 
 

@@ -131,12 +131,14 @@ class Linearised:
             array[:n] = values
             return array
 
-        into_i, into_a, off_v = row(1.0), row(1.0), row(0.0)
+        into_i, into_v, into_a, off_v = row(1.0), row(0.0), row(1.0), row(0.0)
         if jacobian.reset and network.spiking and not cell.reset_to_zero:
             off_v = cell.v_th
         if jacobian.events:
-            # A spike that comes later by s has decayed less: it acts as 1 + s / tau.
+            # A current that begins later by s has decayed less, i w (1 + s / tau), and
+            # has not charged the membrane for s: together the charge stays the same.
             into_i = row(-dt / network.cell.per_neuron("tau_syn", n))
+            into_v = row(1.0)
             off_v = row(
                 -network.cell.per_neuron("v_th", n)
                 * dt
@@ -154,6 +156,7 @@ class Linearised:
             cell.rho,
             cell.beta,
             into_i,
+            into_v,
             off_v,
             into_a,
             at_a,
@@ -330,7 +333,7 @@ class Linearised:
         if linear.at_i:
             i = i + vectors[..., linear.at_i : linear.at_i + n_pad]
             before[..., linear.at_i : linear.at_i + n_pad] = linear.alpha_s * i
-        arriving = linear.into_i * i
+        arriving = linear.into_i * i + linear.into_v * linear.zeta * v
         sent = np.zeros_like(v)
         sent[..., : self.network.n_rec] = arriving @ self.weights.T
         leak = linear.alpha_m
