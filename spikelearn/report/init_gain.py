@@ -59,11 +59,10 @@ def write_init_gain(
         _spectra(rows),
     ]
     seeds = sorted({row["seed"] for row in rows})
+    origin = f"{len(rows)} networks, seeds {seeds}"
     text = page(
         title,
-        tag(
-            "header", tag("h1", title), tag("p", f"{len(rows)} networks, seeds {seeds}")
-        ),
+        tag("header", tag("h1", title), tag("p", origin)),
         section("Verdicts", _verdicts(claims)),
         section("Parts", _shares(claims)),
         section("Figures", *(figure(chart) for chart in charts)),
@@ -230,8 +229,8 @@ def _exponents_by_gain(rows: Sequence[Row]) -> Chart:
         figure.supylabel("largest exponent per step", fontsize=8.5)
 
     caption = (
-        "Largest Lyapunov exponent (spiking cells: surrogate, voltage sub-space) before "
-        "and after training with e-prop."
+        "Largest Lyapunov exponent (spiking cells: surrogate, voltage sub-space), "
+        "before and after training with e-prop."
     )
     return _chart("exponents", some, draw, ["lam_start", "lam_end"], caption)
 
