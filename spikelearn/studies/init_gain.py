@@ -29,7 +29,13 @@ from spikelearn.studies.statistics import by_seed, paired_difference
 
 __all__ = ["FLOSSINGS", "Settings", "initial_gains"]
 
-FLOSSINGS = ("none", "pre-local", "pre-exact", "continuous")
+FLOSSINGS: dict[str, Flossing | None] = {
+    "none": None,
+    "pre-local": Flossing("spectrum", k=5),
+    "pre-tangent": Flossing("tangent"),
+    "pre-exact": Flossing("exact", k=5),
+    "continuous": Flossing("tangent", rate=0.03, continuous=True),
+}
 LEARNED = ("w_in", "w_rec", "w_out")
 V_TH = 0.6
 TRIALS = 32  # of the validation split, for exponents
@@ -47,7 +53,8 @@ class Problem:
     """A task with what of the network depends on its time scale, in steps."""
 
     parameters: dict[str, Any]
-    tau: float
+    tau_rate: float
+    tau_m: float
     tau_out: float
     iterations: int
 
@@ -62,10 +69,11 @@ PROBLEMS = {
             "decision_only": True,
         },
         4.5,
+        8.0,
         2.0,
         700,
     ),
-    "delayed-xor": Problem({"delay_steps": 2, "n_steps": 30}, 1.5, 2.0, 700),
+    "delayed-xor": Problem({"delay_steps": 2, "n_steps": 30}, 1.5, 1.5, 2.0, 700),
     "evidence-accumulation": Problem(
         {
             "n_cues": 5,
@@ -77,6 +85,7 @@ PROBLEMS = {
             "f_noise_hz": 20.0,
             "n_per_group": 5,
         },
+        20.0,
         20.0,
         20.0,
         250,
@@ -94,7 +103,7 @@ class Settings(BaseModel):
     cells: tuple[str, ...] = ("rate", "LIF", "ALIF")
     tasks: tuple[str, ...] = tuple(PROBLEMS)
     rules: tuple[str, ...] = ("bptt", "e-prop", "rflo")
-    flossings: tuple[str, ...] = FLOSSINGS
+    flossings: tuple[str, ...] = tuple(FLOSSINGS)
     seeds: int = 5
     n_rec: int = 100
     batch_size: int = 32
@@ -106,8 +115,9 @@ def initial_gains(*, quick: bool = False, seeds: int | None = None) -> Study:
     """Compare initial gains and what flossing repairs, for BPTT and local rules.
 
     Leaky ReLU, LIF and ALIF networks of 100 cells with Gaussian weights of gain g learn
-    three tasks by BPTT, e-prop and (ReLU) RFLO, without flossing, with local or exact
-    flossing before training, and with local flossing all along.
+    three tasks by BPTT, e-prop and (ReLU) RFLO: without flossing, with flossing before
+    training (local with five exponents, local with one, exact with five), and with
+    local flossing all along.
     """
     settings = Settings()
     if quick:
@@ -193,10 +203,10 @@ def _before(unit: Unit) -> bool:
     return str(unit["flossing"]).startswith("pre")
 
 
-def _cell(name: str, tau: float) -> Cells:
-    """Return a cell; `tau` in ms."""
+def _cell(name: str, problem: Problem, dt: float) -> Cells:
     if name == "rate":
-        return LeakyRate(tau_m=tau)
+        return LeakyRate(tau_m=problem.tau_rate * dt)
+    tau = problem.tau_m * dt
     if name == "LIF":
         return LIF(tau_m=tau, v_th=V_TH)
     return ALIF(tau_m=tau, v_th=V_TH, tau_a=10 * tau, beta=0.1)
@@ -209,20 +219,12 @@ def _trainer(unit: Unit, problem: Problem) -> Trainer:
         task.n_in,
         int(unit["n_rec"] or 1),
         task.n_out,
-        cell=_cell(name, problem.tau * task.dt),
+        cell=_cell(name, problem, task.dt),
         readout=LeakyReadout(0.0 if name == "rate" else problem.tau_out * task.dt),
         dt=task.dt,
     )
     network.initialise(seed, gain=float(unit["gain"] or 0.0))
-    rule, flossing = str(unit["rule"]), str(unit["flossing"])
-    floss = None
-    if flossing != "none":
-        always = flossing == "continuous"
-        floss = Flossing(
-            term="exact" if flossing == "pre-exact" else "tangent",
-            rate=0.03 if always else 0.3,
-            continuous=always,
-        )
+    rule = str(unit["rule"])
     # a mean rate of one spike in ten steps
     intrinsic = IntrinsicPlasticity(100.0 / task.dt) if name != "rate" else None
     return Trainer(
@@ -232,7 +234,7 @@ def _trainer(unit: Unit, problem: Problem) -> Trainer:
         rule=RULES[rule](),
         optimizer=Adam(lr=RATES[name]),
         feedback=Feedback("random" if rule == "rflo" else "symmetric"),
-        flossing=floss,
+        flossing=FLOSSINGS[str(unit["flossing"])],
         intrinsic=intrinsic,
         batch_size=int(unit["batch_size"] or 1),
         trainable=LEARNED,
@@ -260,7 +262,7 @@ def claims(rows: list[Row]) -> list[Claim]:
         _a3(rows),
         *(
             claim
-            for flossing in FLOSSINGS[1:]
+            for flossing in list(FLOSSINGS)[1:]
             if any(row["flossing"] == flossing for row in rows)
             for claim in _a4_a5(rows, flossing)
         ),
