@@ -7,6 +7,8 @@ from importlib.metadata import version
 from typing import Any
 
 from spikelearn.errors import InvalidValue, unknown_name
+from spikelearn.learning.flossing import Flossing
+from spikelearn.learning.homeostasis import IntrinsicPlasticity
 from spikelearn.learning.oja import PLASTICITY_TERMS
 from spikelearn.learning.rules import RULES
 from spikelearn.tasks import TASKS
@@ -232,6 +234,18 @@ ENTRIES: dict[str, tuple[str, str, str, int, dict[str, str]]] = {
         2024,
         {},
     ),
+    "10.1038/9165": (
+        "article",
+        "Desai, Niraj S. and Rutherford, Lana C. and Turrigiano, Gina G.",
+        "Plasticity in the intrinsic excitability of cortical pyramidal neurons",
+        1999,
+        {
+            "journal": "Nature Neuroscience",
+            "volume": "2",
+            "number": "6",
+            "pages": "515--520",
+        },
+    ),
     "Krogh & Hertz 1991": (
         "inproceedings",
         "Krogh, Anders and Hertz, John A.",
@@ -390,7 +404,8 @@ def references_in(thing: Any) -> list[str]:
 
 
 def _named(name: str) -> Any:
-    known: dict[str, Any] = {**RULES, **PLASTICITY_TERMS, **TASKS}
+    others = {"flossing": Flossing, IntrinsicPlasticity.info.name: IntrinsicPlasticity}
+    known: dict[str, Any] = {**RULES, **PLASTICITY_TERMS, **others, **TASKS}
     if name not in known:
         raise unknown_name("thing to cite", name, [*known, "spikelearn"])
     return known[name]

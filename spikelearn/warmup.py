@@ -8,6 +8,7 @@ import numpy as np
 
 from spikelearn.errors import InvalidValue, require
 from spikelearn.kernels import kernel_counts
+from spikelearn.learning.flossing import Flossing
 from spikelearn.learning.gradients import global_norm
 from spikelearn.learning.optimizers import Adam
 from spikelearn.learning.rules import RULES, OnlineRule, Rule
@@ -70,6 +71,10 @@ def _warm_up_network(network: RecurrentNetwork) -> None:
     for kind in RULES.values():
         if network.cell.kind in kind.info.cells:
             _warm_up_rule(kind(), network, trials)
+    flossing = Flossing()
+    record, _ = trials[0]
+    vectors = flossing.start(network, N_SAMPLES, np.random.default_rng(0))
+    flossing.step(network, record, vectors)
     weights = network.params.arrays()
     global_norm(weights)
     optimizer = Adam()

@@ -86,6 +86,15 @@ def test_an_entry_comes_once_and_in_order():
     assert keys[3:] == ["bellec2020solution", "liu2021cell"]
 
 
+def test_flossing_and_homeostasis_can_be_cited():
+    dois = {fields["doi"] for _, _, fields in parsed(cite("flossing", "intrinsic"))}
+    assert dois == {
+        "10.48550/arXiv.2312.17306",
+        "10.48550/arXiv.2410.11164",
+        "10.1038/9165",
+    }
+
+
 def test_docstrings_are_read_where_there_is_no_info():
     dois = {fields["doi"] for _, _, fields in parsed(cite(sl.Feedback()))}
     assert "10.3389/fnins.2021.629892" in dois and "10.48550/arXiv.1904.05391" in dois

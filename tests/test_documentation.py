@@ -66,6 +66,7 @@ EXAMPLES = {
     "03_what_a_rule_leaves_out.py": (),
     "04_learn_from_reward.py": ("--iterations", "3"),
     "05_brunel.py": ("--quick", "--out", "figures"),
+    "06_flossing.py": ("--iterations", "3", "--out", "figures"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),

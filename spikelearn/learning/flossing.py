@@ -159,6 +159,16 @@ class Flossing:
         `inter_episodes` more after every `every` iterations, `times` times at most.
     continuous
         Whether each iteration of training flosses too.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+        If there is no such term, or a number is out of range.
+
+    References
+    ----------
+    Engelken 2023, arXiv:2312.17306 (flossing by backpropagation); Liu, Zhang & Liu
+    2024, arXiv:2410.11164 (its use before learning by local rules).
     """
 
     term: str = "tangent"
