@@ -1,4 +1,4 @@
-"""The command line with the toy study in it: python -m tests.studies.driver study toy."""
+"""The command line with the toy study: python -m tests.studies.driver study toy."""
 
 if __name__ == "__main__":  # workers import this file, too
     from spikelearn.studies import STUDIES
