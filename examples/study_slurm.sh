@@ -22,6 +22,8 @@ trap 'exit 143' TERM
 # Kernels are compiled once on each node, before the workers start.
 srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 spikelearn warm-up
 
+# Dask blames all calls that a worker was given for its death, so each gets one.
+export DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0
 dask scheduler --scheduler-file "$scheduler_file" --port 0 --no-dashboard &
 
 # Libraries read their number of threads when they are loaded.

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from spikelearn.errors import InvalidValue, optional_import, require
+from spikelearn.errors import FileAccessError, InvalidValue, optional_import, require
 from spikelearn.kernels.threads import usable_cores
 from spikelearn.studies.processes import ONE_THREAD, ProcessExecutor
 
 __all__ = ["dask", "processes"]
 
 CONNECT_SECONDS = 30
+SATURATION = "distributed.scheduler.worker-saturation"
+"""Calls that a worker is given per thread. A worker that dies puts the blame on all of
+them, and Dask gives up those that were blamed four times."""
 IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 
@@ -54,7 +60,7 @@ def dask(
 
     Raises
     ------
-    InvalidValue
+    FileAccessError, InvalidValue
         If the scheduler does not answer, or a worker has several threads.
     MissingDependency
         If Dask is not installed.
@@ -65,32 +71,56 @@ def dask(
     rule = "must not be given for a scheduler that has its own"
     require(not places or workers is None, "workers", rule, workers)
     distributed = optional_import("distributed", "dask", "the executor 'dask'")
-    configuration = optional_import("dask.config", "dask", "the executor 'dask'")
-    address = address or configuration.get("scheduler-address", None)
+    config = optional_import("dask.config", "dask", "the executor 'dask'")
+    address = address or config.get("scheduler-address", None)
     with contextlib.ExitStack() as stack:
-        if address or scheduler_file:
-            place = {"address": address, "scheduler_file": scheduler_file}
-        else:
-            cluster = distributed.LocalCluster(
-                n_workers=workers or usable_cores(),
-                threads_per_worker=1,
-                dashboard_address=None,
-                env=ONE_THREAD,
-                preload=[IGNORE_CTRL_C],
-                silence_logs=logging.ERROR,
+        if scheduler_file is not None:
+            _wait_for(Path(scheduler_file))
+        elif address is None:
+            stack.enter_context(config.set({SATURATION: 1.0}))
+            address = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers or usable_cores(),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    env=ONE_THREAD,
+                    preload=[IGNORE_CTRL_C],
+                    silence_logs=logging.CRITICAL,
+                )
             )
-            place = {"address": stack.enter_context(cluster)}
-        try:
-            client = distributed.Client(**place, timeout=CONNECT_SECONDS)
-        except (OSError, ValueError) as error:
-            raise InvalidValue(
-                f"Dask scheduler must answer at {address or str(scheduler_file)!r}; "
-                f"got: {error}. (Is it running?)"
-            ) from error
-        stack.enter_context(client)
+        client = stack.enter_context(_connected(distributed, address, scheduler_file))
         most = max(client.nthreads().values(), default=1)
         hint = "Start them with --nthreads 1."
         require(most == 1, "Dask workers", "must have one thread each", most, hint)
         executor = client.get_executor(pure=False)
         stack.callback(executor.shutdown, wait=False)
         yield executor
+
+
+def _connected(
+    distributed: ModuleType, address: Any, scheduler_file: str | Path | None
+) -> Any:
+    """Return a client of the scheduler."""
+    try:
+        return distributed.Client(
+            None if scheduler_file else address,
+            scheduler_file=scheduler_file,
+            timeout=CONNECT_SECONDS,
+        )
+    except (OSError, ValueError) as error:
+        place = str(scheduler_file or address)
+        raise InvalidValue(
+            f"Dask scheduler must answer at {place!r}; got: {error}. (Is it running?)"
+        ) from error
+
+
+def _wait_for(path: Path) -> None:
+    """Wait for the file of a scheduler that is starting; Dask would wait for ever."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise FileAccessError(
+                f"scheduler file {str(path)!r} must exist; got no such file after "
+                f"{CONNECT_SECONDS} s. (Is the scheduler running?)"
+            )
+        time.sleep(0.1)

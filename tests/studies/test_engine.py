@@ -5,14 +5,25 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from spikelearn.errors import FileAccessError, FileFormatError, InvalidValue
+from spikelearn.errors import (
+    FileAccessError,
+    FileFormatError,
+    InvalidValue,
+    OracleFailure,
+)
 from spikelearn.studies import Study, collect, grid, run_study, status
 from spikelearn.studies.store import StudyFolder
 from tests.studies.helpers import contents, sql, tables, threads
 from tests.studies.toy import Settings, find_claims, make_toy, run_unit
+
+
+def csv_rows(folder):
+    return list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
 
 
 def result_paths(folder):
@@ -23,7 +34,7 @@ def result_paths(folder):
 
 
 def test_the_table_has_a_row_for_every_unit_in_the_order_of_the_study(whole):
-    rows = list(csv.DictReader((whole / "table.csv").open()))
+    rows = csv_rows(whole)
     columns = ["id", "gain", "seed", "loss", "curve", "label", "large", "nothing"]
     assert list(rows[0]) == columns
     order = [(float(row["gain"]), int(row["seed"])) for row in rows]
@@ -37,8 +48,8 @@ def test_the_table_has_a_row_for_every_unit_in_the_order_of_the_study(whole):
 
 
 def test_sqlite_has_the_same_rows_and_the_times_apart(whole):
-    rows = list(csv.DictReader((whole / "table.csv").open()))
-    found = sql(whole, "SELECT id, loss, nothing FROM units")
+    rows = csv_rows(whole)
+    found = sql(whole, 'SELECT id, loss, "nothing" FROM units')
     assert found == [(row["id"], float(row["loss"]), None) for row in rows]
     timing = sql(whole, "SELECT id, seconds FROM timing")
     assert [unit_id for unit_id, _ in timing] == [row["id"] for row in rows]
@@ -61,9 +72,8 @@ def test_a_study_that_is_complete_runs_nothing_again(whole):
 
 def test_rows_and_claims_are_those_of_the_files(whole):
     result = run_study(make_toy(), whole, threads())
-    assert (
-        result.rows[0]["curve"] == run_unit({"gain": 0.5, "seed": 0})["curve"].tolist()
-    )
+    expected = run_unit({"gain": 0.5, "seed": 0})
+    assert result.rows[0]["curve"] == expected["curve"].tolist()
     assert result.rows[0]["nothing"] is None
     (claim,) = result.claims
     assert claim.id == "mean"
@@ -94,6 +104,22 @@ def test_a_failed_unit_is_tried_again_by_the_next_call(tmp_path, monkeypatch, wh
     assert calls == [(17, 0), (18, 0)]
     assert status(tmp_path).failures == []
     assert tables(tmp_path) == tables(whole)
+
+
+class LostPool(ThreadPoolExecutor):
+    """What Dask does with its futures when the scheduler goes away."""
+
+    def submit(self, *_):
+        future = Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_units_that_are_lost_with_their_scheduler_did_not_fail(tmp_path):
+    with pytest.raises(OracleFailure, match="connection was lost.*continues the study"):
+        run_study(make_toy(), tmp_path, LostPool())
+    assert status(tmp_path).failures == []
 
 
 def test_status_and_collect_work_on_what_is_there(tmp_path, whole, monkeypatch):
@@ -274,8 +300,6 @@ def test_numbers_that_sqlite_does_not_hold_are_texts(tmp_path):
 
 
 def test_the_grid_is_every_combination_as_plain_values():
-    import numpy as np
-
     units = grid(gain=np.array([0.5, 1.0]), rule=["e-prop"], seed=np.arange(2))
     assert units[1] == {"gain": 0.5, "rule": "e-prop", "seed": 1}
     assert len(units) == 4
