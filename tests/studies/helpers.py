@@ -42,14 +42,5 @@ def sql(folder, query):
 
 def tables(folder):
     """Return the collected tables as they are compared, without times."""
-<<<<<<< HEAD
-    csv = (folder / "table.csv").read_bytes()
-    return (
-        csv,
-        sql(folder, "SELECT * FROM units"),
-        sql(folder, "SELECT * FROM failures"),
-    )
-=======
     rows = [sql(folder, f"SELECT * FROM {name}") for name in ("units", "failures")]
     return (folder / "table.csv").read_bytes(), *rows
->>>>>>> engine

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-<<<<<<< HEAD
-from spikelearn.studies import dask, run_study, status
-from tests.studies.helpers import study_command, tables
-=======
 from spikelearn.errors import InvalidValue, SpikelearnError
 from spikelearn.studies import dask, run_study, status
 from tests.studies.helpers import tables, threads
->>>>>>> engine
 from tests.studies.test_processes import kill_after
 from tests.studies.toy import make_toy
 
