@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.studies.driver", "study"]
 
 
@@ -24,7 +26,7 @@ def study_command(*arguments, **environment):
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "COLUMNS": "200", **environment},
+        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **environment},
     )
 
 
