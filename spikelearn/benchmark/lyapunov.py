@@ -157,7 +157,7 @@ class Lyapunov:
 
     @functools.cached_property
     def definition(self) -> np.ndarray:
-        """Exponents of the first input, with the QR of LAPACK and a matrix each step."""
+        """Exponents of the first input, with the QR of LAPACK at every step."""
         w, network = self.workload, self.workload.network("float64")
         record, w_rec = network.run(self.x[0]), network.params.w_rec
         values, q = w.to_dict(), self.vectors.T

@@ -1,4 +1,4 @@
-"""Peers in JAX for Lyapunov exponents: forward pass, tangent vectors and QR in one loop.
+"""Peers in JAX for Lyapunov exponents: forward pass, vectors and QR in one loop.
 
 The whole job is one compiled function. The Jacobian meets the vectors as a product of
 k rows with W, by hand or through automatic differentiation, never as a matrix; they are
