@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from spikelearn.benchmark.cuba import CUBA_SPECIFICATIONS, Cuba
+from spikelearn.benchmark.lyapunov import LYAPUNOV_SPECIFICATIONS, Lyapunov
 from spikelearn.benchmark.measure import Timing, measure
 from spikelearn.benchmark.ours import Recurrent
 from spikelearn.benchmark.workloads import SPECIFICATIONS
@@ -48,7 +49,7 @@ class Runner(Protocol):
         """Return `gradient_error` and `gradient_reference`, both None without one."""
 
     def check_gradients(self) -> dict[str, np.ndarray] | None:
-        """Return our gradients at the initial weights by name, or None."""
+        """Return our gradients at the initial weights (or exponents), or None."""
 
     def facts(self) -> dict[str, object]:
         """Return what a row of results says: `kind`, `threads`, `dtype`, sizes."""
@@ -67,7 +68,11 @@ class Kind(NamedTuple):
     runner: Callable[[Any, int], Runner]
 
 
-KINDS = (Kind(SPECIFICATIONS, Recurrent), Kind(CUBA_SPECIFICATIONS, Cuba))
+KINDS = (
+    Kind(SPECIFICATIONS, Recurrent),
+    Kind(CUBA_SPECIFICATIONS, Cuba),
+    Kind(LYAPUNOV_SPECIFICATIONS, Lyapunov),
+)
 
 WORKLOADS: dict[str, Specification] = {
     name: each for kind in KINDS for name, each in kind.specifications.items()

@@ -205,12 +205,20 @@ def _store_rows(context, builder, sig, args):
 
 @type_callable(vector.add_products)
 def _type_add_products(context):
-    def typer(rows, left, index, axis, along, n_terms, right, start):
-        literal = isinstance(along, types.IntegerLiteral)
+    def typer(rows, left, index, axis, along, terms, right, start):
+        literal = isinstance(along, types.IntegerLiteral) and _are_terms(terms)
         fits = literal and _fits(left, index, axis, rows) and right.ndim == 1
         return rows if fits and right.dtype == left.dtype else None
 
     return typer
+
+
+def _are_terms(terms: Any) -> bool:
+    if not isinstance(terms, types.BaseTuple):
+        return isinstance(terms, types.Integer)
+    numbers, *ends = terms.types
+    is_list = isinstance(numbers, Bare) and numbers.dtype == types.int32
+    return is_list and numbers.ndim == 1 and len(ends) == 2
 
 
 @lower_builtin(
@@ -220,16 +228,15 @@ def _type_add_products(context):
     types.BaseTuple,
     types.Integer,
     types.Integer,
-    types.Integer,
+    types.Any,
     Bare,
     types.Integer,
 )
 def _add_products(context, builder, sig, args):
     rows, of_left = sig.args[0], sig.replace(args=sig.args[1:3])
     axis, along = (kind.literal_value for kind in sig.args[3:5])
-    n_terms, start = (
-        context.cast(builder, args[k], sig.args[k], types.intp) for k in (5, 7)
-    )
+    n_terms, number = _terms(context, builder, sig.args[5], args[5])
+    start = context.cast(builder, args[7], sig.args[7], types.intp)
     lanes = _llvm_type(rows.dtype)
     proxy = cgutils.create_struct_proxy(sig.args[6])
     right = proxy(context, builder, value=args[6]).data
@@ -240,17 +247,37 @@ def _add_products(context, builder, sig, args):
         for row in cgutils.unpack_tuple(builder, args[0])
     ]
     with cgutils.for_range(builder, n_terms) as loop:
-        offset = builder.mul(loop.index, ir.Constant(I64, lanes.count), flags=["nsw"])
+        k = number(loop.index)
+        offset = builder.mul(k, ir.Constant(I64, lanes.count), flags=["nsw"])
         place = builder.gep(right, [builder.add(start, offset, flags=["nsw"])])
         place = builder.bitcast(place, lanes.as_pointer())
         term = builder.load(place, align=rows.dtype.dtype.bitwidth // 8)
-        offset = builder.mul(loop.index, stride, flags=["nsw"])
+        offset = builder.mul(k, stride, flags=["nsw"])
         for place, total in zip(left, sums, strict=True):
             factor = builder.load(builder.gep(place, [offset]))
             factor = _spread(builder, factor, lanes)
             new = _multiply_add(builder, factor, term, builder.load(total))
             builder.store(new, total)
     return context.make_tuple(builder, rows, [builder.load(total) for total in sums])
+
+
+def _terms(context, builder, kind, value):
+    """Return how many terms there are, and which number the i-th one has."""
+    if isinstance(kind, types.Integer):
+        return context.cast(builder, value, kind, types.intp), lambda i: i
+    array, *ends = cgutils.unpack_tuple(builder, value)
+    begin, end = (
+        context.cast(builder, each, of, types.intp)
+        for each, of in zip(ends, kind.types[1:], strict=True)
+    )
+    proxy = cgutils.create_struct_proxy(kind.types[0])
+    data = proxy(context, builder, value=array).data
+    first = builder.gep(data, [begin])
+
+    def number(i):
+        return builder.sext(builder.load(builder.gep(first, [i])), I64)
+
+    return builder.sub(end, begin), number
 
 
 def _multiply_add(builder, a, b, c):

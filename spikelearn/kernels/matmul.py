@@ -14,6 +14,7 @@ from spikelearn.kernels._tiles import TILE_ROWS, TILE_VECTORS
 from spikelearn.kernels.vector import (
     add_products,
     bare,
+    emit,
     load,
     load_rows,
     store,
@@ -56,9 +57,29 @@ def _whole_blocks(low, high, lanes):
     return high - (high - low) % (TILE_VECTORS * lanes)
 
 
+@inlined
+def list_terms(x, at, n, out):
+    """List the k < n for which x[*at, k] is not 0 (NaN is not); return how many.
+
+    What they are left out of has the same bits as with them.
+
+    Mutates
+    -------
+    out : (>= padded n + LANES,) int32 array
+    """
+    n_terms = 0
+    for j in range(0, n, width(x)):
+        n_terms = emit(load(x, (*at, j)) != 0, j, out, n_terms)
+    while n_terms > 0 and out[n_terms - 1] >= n:  # padding
+        n_terms -= 1
+    return n_terms
+
+
 @kernel
-def multiply(left, begin, at, n_terms, panels, first, n_rows, out):
+def multiply(left, begin, at, terms, panels, first, n_rows, out):
     """Set out[r, 0, j] = sum_k left[begin + r, at, k] panels[first + k, j].
+
+    `terms` are all or some k, as in `add_products`.
 
     Mutates
     -------
@@ -69,28 +90,33 @@ def multiply(left, begin, at, n_terms, panels, first, n_rows, out):
     (wide,), (narrow,) = zero_rows(out, 1, TILE_VECTORS), zero_rows(out, 1, 1)
     for j in range(0, whole, TILE_VECTORS * lanes):
         start = j * panels.n_rows + first * wide.size
-        _set(wide, left, begin, at, n_terms, panels.values, start, n_rows, j, out)
+        _set(wide, left, begin, at, terms, panels.values, start, n_rows, j, out)
     for j in range(whole, n, lanes):
         start = j * panels.n_rows + first * lanes
-        _set(narrow, left, begin, at, n_terms, panels.values, start, n_rows, j, out)
+        _set(narrow, left, begin, at, terms, panels.values, start, n_rows, j, out)
 
 
 @inlined
-def _set(size, left, begin, at, n_terms, right, start, n_rows, j, out):
+def _set(size, left, begin, at, terms, right, start, n_rows, j, out):
     r = 0
     while r + TILE_ROWS <= n_rows:
         rows = zero_rows(out, TILE_ROWS, size)
-        rows = add_products(rows, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        rows = add_products(rows, left, (begin + r, at, 0), 0, 2, terms, right, start)
         store_rows(out, (r, 0, j), 0, rows)
         r += TILE_ROWS
+    while r + 4 <= n_rows:
+        four = zero_rows(out, 4, size)
+        four = add_products(four, left, (begin + r, at, 0), 0, 2, terms, right, start)
+        store_rows(out, (r, 0, j), 0, four)
+        r += 4
     while r + 2 <= n_rows:
         two = zero_rows(out, 2, size)
-        two = add_products(two, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        two = add_products(two, left, (begin + r, at, 0), 0, 2, terms, right, start)
         store_rows(out, (r, 0, j), 0, two)
         r += 2
     if r < n_rows:
         one = zero_rows(out, 1, size)
-        one = add_products(one, left, (begin + r, at, 0), 0, 2, n_terms, right, start)
+        one = add_products(one, left, (begin + r, at, 0), 0, 2, terms, right, start)
         store_rows(out, (r, 0, j), 0, one)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.matmul import Panels, multiply, pack
+from spikelearn.kernels.matmul import Panels, list_terms, multiply, pack
 from spikelearn.kernels.spiking import (
     SPIKING,
     Cell,
@@ -27,6 +27,7 @@ from spikelearn.kernels.spiking import (
 )
 from spikelearn.kernels.vector import (
     BLOCK,
+    LANES,
     aligned_empty,
     aligned_zeros,
     bare,
@@ -118,7 +119,8 @@ def forward_rate(
     w_out = aligned_zeros((weights.b_out.size, n_pad), dtype)
     w_out[:, : weights.w_out.shape[0]] = weights.w_out.T
     arriving = aligned_empty((end - begin, 1, n_pad), dtype)
-    run(cell, weights, panels, w_out, begin, end, arriving, state, out)
+    active = np.empty(n_pad + LANES, np.int32)
+    run(cell, weights, panels, w_out, begin, end, active, arriving, state, out)
     state.time[begin:end] += n_steps
 
 
@@ -192,17 +194,24 @@ def _add_events(i, w, events, b, t, j):
 
 
 @kernel
-def run(cell, weights, panels, w_out, begin, end, arriving, state, out):
-    """Run all steps, with w_in x[t] in out.output[t]. Mutates the last three."""
+def run(cell, weights, panels, w_out, begin, end, active, arriving, state, out):
+    """Run all steps, with w_in x[t] in out.output[t]. Mutates the last four."""
     cell, weights, panels, w_out = bare(cell), bare(weights), bare(panels), bare(w_out)
     arriving, state, out = bare(arriving), bare(state), bare(out)
+    active, none = bare(active), begin - begin
     n, n_pad, span = weights.w_out.shape[0], cell.alpha_m.size, weights.longest_delay
     n_steps, same_delay = out.y.shape[1], weights.delay.shape[0] == 0
     n_in, rows = panels.n_rows - n, end - begin
+    # The weights of a single sample's silent units are not read.
+    some = rows == 1 and cell.activation == RELU and not cell.outside
     for t in range(n_steps):
         if same_delay and t >= span:
             sent, r = t - span, out.output
-            multiply(r, begin, sent, n, panels, n_in, rows, arriving)
+            if some:
+                terms = (active, none, list_terms(r, (begin, sent), n, active))
+                multiply(r, begin, sent, terms, panels, n_in, rows, arriving)
+            else:
+                multiply(r, begin, sent, n, panels, n_in, rows, arriving)
         for b in range(begin, end):
             slot = (state.time[b] + t) % span
             if not same_delay or t < span:

@@ -28,7 +28,7 @@ import math
 from typing import Any, NamedTuple
 
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.matmul import add_transposed, multiply, pack
+from spikelearn.kernels.matmul import add_transposed, list_terms, multiply, pack
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
@@ -81,6 +81,7 @@ class TangentRoom(NamedTuple):
 
     g: Any  # (samples * k, 1, n_pad)
     arriving: Any  # (samples * k, 1, n_pad)
+    active: Any  # (n_pad + LANES,) int32: the neurons whose gate is not closed
     r: Any  # (k, k)
 
 
@@ -120,16 +121,23 @@ def propagate(linear, panels, gate, distance, begin, end, room, out):
     room, out = bare(room), bare(out)
     none, n, k = begin - begin, panels.n_rows, out.q.shape[1]
     n_rows = (end - begin) * k
+    # Where the vectors of a sample fill a block of rows, its closed gates are left out.
+    alone = not linear.outside and (k >= 4 or n_rows == k)
     for t in range(gate.shape[1]):
         for b in range(begin, end):
             for a in range(k):
                 _send(linear, gate, b, t, a, (b - begin) * k + a, out.q, room.g)
-        multiply(room.g, none, none, n, panels, none, n_rows, room.arriving)
+        if not alone:
+            multiply(room.g, none, none, n, panels, none, n_rows, room.arriving)
         for b in range(begin, end):
-            for a in range(k):
-                row = (b - begin) * k + a
-                _step(linear, gate, distance, b, t, a, row, room, out.q)
             first = (b - begin) * k
+            arrived = first
+            if alone:
+                some = (room.active, none, list_terms(gate, (b, t), n, room.active))
+                arrived = none
+                multiply(room.g, first, none, some, panels, none, k, room.arriving)
+            for a in range(k):
+                _step(linear, gate, distance, b, t, a, first, arrived, room, out.q)
             _orthonormalise(b, t, first, room, out)
             if out.post.shape[1] > 0:
                 _keep_factors(linear, gate, b, t, first, room, out)
@@ -152,10 +160,11 @@ def _send(linear, gate, b, t, a, row, q, g):
 
 
 @inlined
-def _step(linear, gate, distance, b, t, a, row, room, q):
+def _step(linear, gate, distance, b, t, a, first, arrived, room, q):
     """Do the linear step with what arrives. Mutates `q`."""
+    row = first + a
     for j in range(0, linear.alpha_m.size, width(q)):
-        i = load(linear.into_i, j) * load(room.arriving, (row, 0, j))
+        i = load(linear.into_i, j) * load(room.arriving, (arrived + a, 0, j))
         if linear.at_i > 0:
             i += load(linear.alpha_s, j) * load(q, (b, a, linear.at_i + j))
             store(q, (b, a, linear.at_i + j), i)
@@ -183,17 +192,18 @@ def _orthonormalise(b, t, first, room, out):
     """
     k, q, g, r = out.q.shape[1], out.q, room.g, room.r
     for a in range(k):
-        for c in range(a):
-            r[c, a] = _dot(q, (b, c), (b, a))
-            _subtract(q, (b, c), (b, a), r[c, a])
-            if out.pre.shape[1] > 0:
-                _subtract(g, (first + c, 0), (first + a, 0), r[c, a])
         r[a, a] = math.sqrt(_dot(q, (b, a), (b, a)))
         out.log_r[b, t, a] = math.log(r[a, a])
         _scale(q, (b, a), 1 / r[a, a])
         if out.pre.shape[1] > 0:
             _scale(g, (first + a, 0), 1 / r[a, a])
-        if out.r.shape[1] > 0:
+        for c in range(a + 1, k):  # they do not wait for each other
+            r[a, c] = _dot(q, (b, a), (b, c))
+            _subtract(q, (b, a), (b, c), r[a, c])
+            if out.pre.shape[1] > 0:
+                _subtract(g, (first + a, 0), (first + c, 0), r[a, c])
+    if out.r.shape[1] > 0:
+        for a in range(k):
             for c in range(a + 1):
                 out.r[b, t, c, a] = r[c, a]
 

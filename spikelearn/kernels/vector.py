@@ -277,16 +277,18 @@ def add_products(
     index: tuple,
     axis: int,
     along: int,
-    n_terms: int,
+    terms: Any,
     right: np.ndarray,
     start: int,
 ) -> tuple:
-    """Return rows + sum_k left_k right_k for k < n_terms, in this order.
+    """Return rows + sum_k left_k right_k, in the order of k.
 
+    `terms` is their number, or a list (a flat int32 array, its begin and its end).
     left_k is k further than `index` in axis `along`, and for row r also r further in
     `axis`; right_k is vector k, as long as the rows, of a flat array from `start`.
     """
-    for k in range(n_terms):
+    ks = terms[0][terms[1] : terms[2]] if isinstance(terms, tuple) else range(terms)
+    for k in ks:
         at = _along(index, along, k)
         vector = load(right, start + k * rows[0].size, rows[0])
         pairs = enumerate(rows)

@@ -19,7 +19,7 @@ from spikelearn.kernels.tangent import (
     propagate,
 )
 from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
-from spikelearn.kernels.vector import aligned_empty, aligned_zeros, padded
+from spikelearn.kernels.vector import LANES, aligned_empty, aligned_zeros, padded
 from spikelearn.network.cells import LIF, Surrogate
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.network.record import Record
@@ -270,6 +270,7 @@ class Linearised:
             room = TangentRoom(
                 g=aligned_empty((rows, 1, n_pad), dtype),
                 arriving=aligned_empty((rows, 1, n_pad), dtype),
+                active=np.empty(n_pad + LANES, np.int32),
                 r=np.zeros((k, k), dtype),
             )
             propagate(self.linear, self.panels, gate, distance, begin, end, room, out)

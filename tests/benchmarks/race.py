@@ -76,9 +76,9 @@ def race(workload, children, threads, effort, say):
         error = None
         if mine is not None and expected is not None:
             error = relative_error(mine, expected)
-        kind = workload.to_dict()["kind"]
+        spec = workload.to_dict()
         for entry in rest:
-            check(entry, kind, expected, ours.expected_spikes(), Path(folder), effort)
+            check(entry, spec, expected, ours.expected_spikes(), Path(folder), effort)
             note = entry.error or f"gradient {entry.gradient_error}"
             say(f"    {entry.name}: spikes {entry.spikes}, {note}")
         times = rounds(ours, [e for e in rest if e.error is None], effort)
@@ -137,12 +137,12 @@ def reference_gradients(reference, folder, effort, say):
         return dict(arrays)
 
 
-def check(entry, kind, expected, expected_spikes, folder, effort):
+def check(entry, spec, expected, expected_spikes, folder, effort):
     """Compile a peer, and compare its gradients and spikes with the reference."""
     path = folder / "gradients.npz"
     try:
         answer = entry.child.run(entry.peer, effort.limit, check=path)
-        if answer["gradients"] and entry.facts["computes"] == kind and expected:
+        if answer["gradients"] and entry.facts["computes"] == spec["kind"] and expected:
             with np.load(answer["gradients"]) as arrays:
                 entry.gradient_error = relative_error(dict(arrays), expected)
         entry.spikes = answer["spikes"]
@@ -150,7 +150,8 @@ def check(entry, kind, expected, expected_spikes, folder, effort):
     except PeerFailed as failure:
         entry.error = str(failure)
         return
-    wrong = entry.gradient_error is not None and entry.gradient_error > PEER_TOLERANCE
+    tolerance = spec.get("tolerance", PEER_TOLERANCE)
+    wrong = entry.gradient_error is not None and entry.gradient_error > tolerance
     off = abs(entry.spikes - expected_spikes) > SPIKE_TOLERANCE * expected_spikes
     if wrong:
         entry.error = f"wrong gradient: off by {entry.gradient_error:.1e}"
