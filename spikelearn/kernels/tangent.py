@@ -175,7 +175,7 @@ def _step(linear, gate, distance, b, t, a, first, arrived, room, q):
         else:
             if linear.reset_to_zero:
                 leak = select(load(distance, (b, t, j)) > 0, 0, leak)
-            i += load(linear.into_v, j) * load(room.arriving, (row, 0, j))
+            i += load(linear.into_v, j) * load(room.arriving, (arrived + a, 0, j))
             v = leak * v + zeta * i - load(linear.off_v, j) * g
         store(q, (b, a, j), v)
         if linear.at_a > 0:
