@@ -76,6 +76,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; a test compares it wit
         resume,
         train,
     )
+    from spikelearn.studies import Claim, Study, run_study
     from spikelearn.tasks import TASKS, Batch, Task
     from spikelearn.tasks import make as make_task
     from spikelearn.warmup import warm_up
@@ -100,6 +101,7 @@ __all__ = [
     "Adam",
     "Batch",
     "Bernoulli",
+    "Claim",
     "Classification",
     "CubaLIF",
     "DeltaLIF",
@@ -134,6 +136,7 @@ __all__ = [
     "SparseNetwork",
     "SpikelearnError",
     "Spikes",
+    "Study",
     "Surrogate",
     "Task",
     "Trainer",
@@ -146,6 +149,7 @@ __all__ = [
     "make_task",
     "resolve_config",
     "resume",
+    "run_study",
     "train",
     "warm_up",
 ]
@@ -170,6 +174,7 @@ _HOMES = {
     "RecurrentNetwork SparseNetwork Spikes Surrogate",
     "network.tangent": "Jacobian",
     "runs": "Run RunConfig evaluate load_run resolve_config resume train",
+    "studies": "Claim Study run_study",
     "tasks": "TASKS Batch Task make_task",
     "warmup": "warm_up",
 }

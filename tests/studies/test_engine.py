@@ -117,9 +117,7 @@ class LostPool(ThreadPoolExecutor):
 
 
 def test_units_that_are_lost_with_their_scheduler_did_not_fail(tmp_path):
-    with pytest.raises(
-        OracleFailure, match=r"connection was lost.*continues the study"
-    ):
+    with pytest.raises(OracleFailure, match="connection was lost"):
         run_study(make_toy(), tmp_path, LostPool())
     assert status(tmp_path).failures == []
 
