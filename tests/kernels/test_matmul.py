@@ -7,9 +7,18 @@ import pytest
 
 from spikelearn.kernels import kernel
 from spikelearn.kernels.adjoint import Part
-from spikelearn.kernels.matmul import Panels, add_transposed, multiply, pack
+from spikelearn.kernels.matmul import (
+    Panels,
+    add_transposed,
+    list_terms,
+    multiply,
+    multiply_columns,
+    pack,
+    share_columns,
+)
 from spikelearn.kernels.vector import (
     add_products,
+    LANES,
     aligned_zeros,
     bare,
     load_rows,
@@ -63,6 +72,40 @@ def test_multiply(n_rows, n_columns, dtype):
     tolerance = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(out[:-1, 0], expected, rtol=0, atol=tolerance)
     assert np.array_equal(out[-1], behind), "rows that nobody asked for"
+
+
+@kernel
+def _multiply_some(x, n, left, panels, active, me, members, out):
+    panels, left, out, active = bare(panels), bare(left), bare(out), bare(active)
+    terms = (active, 0, list_terms(bare(x), (0,), n, active))
+    low, high = share_columns(me, members, out)
+    n_rows = left.shape[0]
+    multiply_columns(left, 0, 0, terms, panels, 0, n_rows, low, high, out)
+    return terms[2]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_columns", COLUMNS)
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_terms_that_are_0_can_be_left_out(members, n_columns, dtype, compiled):
+    n = 37
+    x = _random((1, 48), dtype, 5)  # as long as a row: its padding is no term
+    x[0, [0, 3, 4, 16, 36]] = 0.0
+    x[0, 9] = np.nan
+    left, right = _random((11, 1, n), dtype, 1), _random((n, n_columns), dtype, 2)
+    left[..., x[0, :n] == 0.0] = 0.0
+    panels, active = _panels(right, 0, n), np.empty(48 + LANES, np.int32)
+    whole, some = (aligned_zeros((11, 1, n_columns), dtype) for _ in range(2))
+    _multiply(left, 0, 0, n, panels, 0, 11, whole)
+    run = _multiply_some if compiled else _multiply_some.py_func
+    for me in range(members):
+        assert run(x, n, left, panels, active, me, members, some) == n - 5
+    assert np.array_equal(active[: n - 5], np.flatnonzero(x[0, :n]))
+    if compiled:
+        assert np.array_equal(some, whole)
+    else:
+        np.testing.assert_allclose(some, whole, rtol=0, atol=1e3 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
