@@ -130,8 +130,14 @@ class Lyapunov:
 
     def _exponents(self, network: RecurrentNetwork, batch: int) -> np.ndarray:
         w = self.workload
-        options = {"transient": w.transient, "threads": self.threads}
-        return lyapunov_spectrum(network, self.x[batch], w.k, **options).exponents
+        found = lyapunov_spectrum(
+            network,
+            self.x[batch],
+            w.k,
+            transient=w.transient,
+            threads=self.threads,
+        )
+        return found.exponents
 
     def step(self) -> None:
         """Go from the next input of the cycle to its exponents."""
