@@ -28,14 +28,23 @@ import math
 from typing import Any, NamedTuple
 
 from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.matmul import add_transposed, list_terms, multiply, pack
+from spikelearn.kernels.matmul import (
+    add_transposed,
+    list_terms,
+    multiply_columns,
+    pack,
+    share_columns,
+)
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
+from spikelearn.kernels.team import APART, take_place, wait_for
 from spikelearn.kernels.vector import (
     BLOCK,
+    acquire,
     bare,
     load,
+    release,
     select,
     store,
     total,
@@ -119,32 +128,97 @@ def propagate(linear, panels, gate, distance, begin, end, room, out):
         bare(distance),
     )
     room, out = bare(room), bare(out)
-    none, n, k = begin - begin, panels.n_rows, out.q.shape[1]
+    k, high = out.q.shape[1], linear.alpha_m.size
+    for t in range(gate.shape[1]):
+        _send_all(linear, gate, begin, end, t, room, out)
+        _move(linear, panels, gate, distance, begin, end, t, 0, high, room, out)
+        for b in range(begin, end):
+            _divide(linear, gate, b, t, (b - begin) * k, room, out)
+
+
+@kernel
+def propagate_in_team(linear, panels, gate, distance, counters, members, room, out):
+    """Do one member's part of `propagate` for a single sample.
+
+    Every member calls it, with room of its own. A member moves the neurons of its
+    columns; the first one orthonormalises.
+
+    Mutates
+    -------
+    counters : (APART * (3 + members),) int64 array, zero before
+    room : TangentRoom
+    out : Tangents
+    """
+    linear, panels, gate, distance = (
+        bare(linear),
+        bare(panels),
+        bare(gate),
+        bare(distance),
+    )
+    counters, room, out = bare(counters), bare(room), bare(out)
+    me = take_place(counters, members)
+    if me >= 0:
+        here, done = acquire(counters, APART), APART * (2 + members)
+        low, high = share_columns(me, here, room.g)
+        for t in range(gate.shape[1]):
+            _send_all(linear, gate, 0, 1, t, room, out)
+            _meet(counters, me, here, 2 * t + 1)  # nobody reads q any more
+            _move(linear, panels, gate, distance, 0, 1, t, low, high, room, out)
+            _meet(counters, me, here if me == 0 else 0, 2 * t + 2)
+            if me == 0:
+                _divide(linear, gate, 0, t, 0, room, out)
+                release(counters, done, t + 1)
+            else:
+                wait_for(counters, done, t + 1)
+
+
+@inlined
+def _meet(counters, me, members, value):
+    """Say how far a member is, and wait until so many are there, too."""
+    release(counters, APART * (2 + me), value)
+    for other in range(members):
+        wait_for(counters, APART * (2 + other), value)
+
+
+@inlined
+def _send_all(linear, gate, begin, end, t, room, out):
+    k = out.q.shape[1]
+    for b in range(begin, end):
+        for a in range(k):
+            _send(linear, gate, b, t, a, (b - begin) * k + a, out.q, room.g)
+
+
+@inlined
+def _move(linear, panels, gate, distance, begin, end, t, low, high, room, out):
+    """Do the linear step of columns `low` to `high`. Mutates `room`, `out`."""
+    n, k = panels.n_rows, out.q.shape[1]
     n_rows = (end - begin) * k
     # Where the vectors of a sample fill a block of rows, its closed gates are left out.
     alone = not linear.outside and (k >= 4 or n_rows == k)
-    for t in range(gate.shape[1]):
-        for b in range(begin, end):
-            for a in range(k):
-                _send(linear, gate, b, t, a, (b - begin) * k + a, out.q, room.g)
-        if not alone:
-            multiply(room.g, none, none, n, panels, none, n_rows, room.arriving)
-        for b in range(begin, end):
-            first = (b - begin) * k
-            arrived = first
-            if alone:
-                some = (room.active, none, list_terms(gate, (b, t), n, room.active))
-                arrived = none
-                multiply(room.g, first, none, some, panels, none, k, room.arriving)
-            for a in range(k):
-                _step(linear, gate, distance, b, t, a, first, arrived, room, out.q)
-            _orthonormalise(b, t, first, room, out)
-            if out.post.shape[1] > 0:
-                _keep_factors(linear, gate, b, t, first, room, out)
-            if out.kept.shape[1] > 0:
-                for a in range(k):
-                    for j in range(0, out.q.shape[2], width(out.q)):
-                        store(out.kept, (b, t, a, j), load(out.q, (b, a, j)))
+    g, arriving = room.g, room.arriving
+    if not alone:
+        multiply_columns(g, 0, 0, n, panels, 0, n_rows, low, high, arriving)
+    for b in range(begin, end):
+        first = (b - begin) * k
+        at = first
+        if alone:
+            some, at = (room.active, 0, list_terms(gate, (b, t), n, room.active)), 0
+            multiply_columns(g, first, 0, some, panels, 0, k, low, high, arriving)
+        for a in range(k):
+            rows = (first + a, at + a)
+            _step(linear, gate, distance, b, t, a, rows, low, high, room, out.q)
+
+
+@inlined
+def _divide(linear, gate, b, t, first, room, out):
+    """Orthonormalise, and keep what was asked for. Mutates `room`, `out`."""
+    _orthonormalise(b, t, first, room, out)
+    if out.post.shape[1] > 0:
+        _keep_factors(linear, gate, b, t, first, room, out)
+    if out.kept.shape[1] > 0:
+        for a in range(out.q.shape[1]):
+            for j in range(0, out.q.shape[2], width(out.q)):
+                store(out.kept, (b, t, a, j), load(out.q, (b, a, j)))
 
 
 @inlined
@@ -160,11 +234,11 @@ def _send(linear, gate, b, t, a, row, q, g):
 
 
 @inlined
-def _step(linear, gate, distance, b, t, a, first, arrived, room, q):
+def _step(linear, gate, distance, b, t, a, rows, low, high, room, q):
     """Do the linear step with what arrives. Mutates `q`."""
-    row = first + a
-    for j in range(0, linear.alpha_m.size, width(q)):
-        i = load(linear.into_i, j) * load(room.arriving, (arrived + a, 0, j))
+    row, arrived = rows
+    for j in range(low, high, width(q)):
+        i = load(linear.into_i, j) * load(room.arriving, (arrived, 0, j))
         if linear.at_i > 0:
             i += load(linear.alpha_s, j) * load(q, (b, a, linear.at_i + j))
             store(q, (b, a, linear.at_i + j), i)

@@ -68,7 +68,7 @@ def forward_in_team(cell, weights, events, team, state, out):
         All but `first`, `spike` and `y`.
     """
     counters = bare(team.counters)
-    me = _take_place(counters, team.members)
+    me = take_place(counters, team.members)
     if me >= 0:
         n_members = acquire(counters, APART)
         _steps(
@@ -84,7 +84,7 @@ def forward_in_team(cell, weights, events, team, state, out):
 
 
 @inlined
-def _take_place(counters, members):
+def take_place(counters, members):
     """Return the number of a member, or -1 for who comes too late."""
     me = fetch_add(counters, 0, 1)
     if me == 0:
@@ -96,12 +96,13 @@ def _take_place(counters, members):
     elif me > CLOSED:
         me = -1
     else:
-        _await(counters, APART, 1)
+        wait_for(counters, APART, 1)
     return me
 
 
 @inlined
-def _await(counters, index, value):
+def wait_for(counters, index, value):
+    """Wait until a counter has reached a value."""
     looks = 0
     while acquire(counters, index) < value:
         looks += 1
@@ -127,7 +128,7 @@ def _steps(cell, weights, events, me, n_members, team, state, out):
     for t in range(n_steps):
         for q in range(n_members):
             if t >= span:
-                _await(team.counters, APART * (2 + q), t - span + 1)
+                wait_for(team.counters, APART * (2 + q), t - span + 1)
                 begin, end = first[q, t - span], first[q, t - span + 1]
                 at = (0, slot)
                 spike = team.spike

@@ -17,7 +17,9 @@ from spikelearn.kernels.tangent import (
     add_outer,
     gates,
     propagate,
+    propagate_in_team,
 )
+from spikelearn.kernels.team import APART
 from spikelearn.kernels.threads import N_GROUPS, run_groups, sample_groups
 from spikelearn.kernels.vector import LANES, aligned_empty, aligned_zeros, padded
 from spikelearn.network.cells import LIF, Surrogate
@@ -27,6 +29,7 @@ from spikelearn.network.record import Record
 __all__ = ["SUBSPACES", "Jacobian", "Linearised", "TangentRecord"]
 
 SUBSPACES = ("full", "voltage")
+SMALLEST_TEAM = 400_000  # products a step of a sample that several threads share
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,8 @@ class Linearised:
         factors, keep
             Whether to keep `post` and `pre`; `r` and `kept`.
         threads
-            Threads over samples. Results do not depend on it.
+            Threads over samples, or over neurons of a single large one. Results do not
+            depend on it.
 
         Raises
         ------
@@ -265,17 +269,28 @@ class Linearised:
         )
         gate, distance = self.gates(record, threads), record.trajectory.distance
 
-        def work(_: int, begin: int, end: int) -> None:
-            rows = (end - begin) * k
-            room = TangentRoom(
+        fixed = (self.linear, self.panels, gate, distance)
+
+        def room(rows: int) -> TangentRoom:
+            return TangentRoom(
                 g=aligned_empty((rows, 1, n_pad), dtype),
                 arriving=aligned_empty((rows, 1, n_pad), dtype),
                 active=np.empty(n_pad + LANES, np.int32),
                 r=np.zeros((k, k), dtype),
             )
-            propagate(self.linear, self.panels, gate, distance, begin, end, room, out)
 
-        run_groups(work, n_samples, threads)
+        def work(_: int, begin: int, end: int) -> None:
+            propagate(*fixed, begin, end, room((end - begin) * k), out)
+
+        if n_samples == 1 and threads > 1 and k * record.n_rec**2 >= SMALLEST_TEAM:
+            counters = np.zeros(APART * (3 + threads), np.int64)
+
+            def take_part(*_: int) -> None:
+                propagate_in_team(*fixed, counters, threads, room(k), out)
+
+            run_groups(take_part, threads, threads, threads)
+        else:
+            run_groups(work, n_samples, threads)
         self._require_growth(out.log_r)
         by_time = out.log_r.transpose(1, 0, 2)
         return TangentRecord(by_time, out.r, out.kept, out.post, out.pre)

@@ -151,6 +151,12 @@ def test_a_wrong_gradient_of_ours_is_a_failure(error, ok):
     assert compare(Bar("w", None), result)["ok"] is ok
 
 
+def test_a_workload_may_have_a_tolerance_of_its_own():
+    result = {"ours_ms": 1.0, "gradient_error": 1e-7, "peers": {}}
+    assert compare(Bar("w", None), result)["ok"]
+    assert not compare(Bar("w", None), result | {"tolerance": 1e-8})["ok"]
+
+
 def test_without_a_reference_our_gradient_is_not_right(tmp_path):
     nowhere = Environment("nowhere", tmp_path / "python", tmp_path / "script.py")
     said = []

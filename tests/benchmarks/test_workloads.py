@@ -13,6 +13,7 @@ from spikelearn.benchmark.check import (
     reference,
     relative_error,
 )
+from spikelearn.benchmark.lyapunov import Lyapunov, LyapunovWorkload
 from spikelearn.benchmark.measure import measure
 from spikelearn.benchmark.workloads import SPECIFICATIONS, Workload, draw
 from spikelearn.errors import InvalidValue, UnknownName
@@ -71,7 +72,9 @@ def test_a_rate_that_cannot_be_reached_is_an_error():
 
 def test_names_families_and_unknown_names():
     assert sum(len(kind.specifications) for kind in KINDS) == len(WORKLOADS)
-    assert {"w1", "w2", "w3", "bptt"} <= {w.family for w in WORKLOADS.values()}
+    assert {"w1", "w2", "w3", "bptt", "lyapunov"} <= {
+        w.family for w in WORKLOADS.values()
+    }
     assert [w.name for w in select(["w2_pat", "w1_b1"])] == ["w1_b1", "w2_pat"]
     assert {w.name for w in select(["w2"])} == {"w2_pat", "w2_ev"}
     with pytest.raises(UnknownName, match="Did you mean 'w2_pat'"):
@@ -120,6 +123,26 @@ def test_a_step_learns_and_goes_through_the_batches():
     inference.step()
     after = inference.network.params.arrays()
     assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("cell", ["ReLU", "LIF"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_exponents_are_those_of_their_definition(cell, dtype):
+    workload = LyapunovWorkload("small", cell, dtype, 40, 30, 200, 4)
+    ours = Lyapunov(workload)
+    checked = ours.check()
+    assert checked["gradient_reference"] == "float64 QR"
+    assert checked["gradient_error"] < (1e-10 if dtype == "float64" else 1e-3)
+    assert (ours.expected_spikes() > 0) == (cell == "LIF")
+    spec, arrays = workload.to_dict(), ours.arrays()
+    assert arrays["x"].shape == (spec["n_batches"], 200, 1, 30)
+    vectors = arrays["vectors"]
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(4), atol=1e-12)
+    found = ours.check_gradients()["exponents"]
+    ours.step()
+    assert np.array_equal(ours.check_gradients()["exponents"], found)
+    ours.x = ours.x[1:]
+    assert relative_error(ours.check_gradients(), {"exponents": found}) > 1e-3
 
 
 def test_the_median_is_that_of_the_runs_after_the_warm_up():

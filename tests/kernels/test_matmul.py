@@ -7,8 +7,17 @@ import pytest
 
 from spikelearn.kernels import kernel
 from spikelearn.kernels.adjoint import Part
-from spikelearn.kernels.matmul import Panels, add_transposed, multiply, pack
+from spikelearn.kernels.matmul import (
+    Panels,
+    add_transposed,
+    list_terms,
+    multiply,
+    multiply_columns,
+    pack,
+    share_columns,
+)
 from spikelearn.kernels.vector import (
+    LANES,
     add_products,
     aligned_zeros,
     bare,
@@ -65,6 +74,36 @@ def test_multiply(n_rows, n_columns, dtype):
     assert np.array_equal(out[-1], behind), "rows that nobody asked for"
 
 
+@kernel
+def _multiply_some(x, n, left, panels, active, me, members, out):
+    panels, left, out, active = bare(panels), bare(left), bare(out), bare(active)
+    terms = (active, 0, list_terms(bare(x), (0,), n, active))
+    low, high = share_columns(me, members, out)
+    n_rows = left.shape[0]
+    multiply_columns(left, 0, 0, terms, panels, 0, n_rows, low, high, out)
+    return terms[2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_columns", COLUMNS)
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_terms_that_are_0_can_be_left_out(members, n_columns, dtype):
+    n = 37
+    x = _random((1, 48), dtype, 5)  # as long as a row: its padding is no term
+    x[0, [0, 3, 4, 16, 36]] = 0.0
+    x[0, 9] = np.nan
+    left, right = _random((11, 1, n), dtype, 1), _random((n, n_columns), dtype, 2)
+    left[..., x[0, :n] == 0.0] = 0.0
+    panels, active = _panels(right, 0, n), np.empty(48 + LANES, np.int32)
+    whole, some = (aligned_zeros((11, 1, n_columns), dtype) for _ in range(2))
+    _multiply(left, 0, 0, n, panels, 0, 11, whole)
+    for me in range(members):
+        n_terms = _multiply_some(x, n, left, panels, active, me, members, some)
+        assert n_terms == n - 5
+    assert np.array_equal(active[:n_terms], np.flatnonzero(x[0, :n]))
+    assert np.array_equal(some, whole)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_columns", COLUMNS)
 def test_a_row_has_the_same_bits_in_every_block(n_columns, dtype):
@@ -98,10 +137,11 @@ def test_add_transposed(n_rows, n_columns, dtype):
 
 
 @kernel
-def _rows(left, right, out):
-    left, right, out = bare(left), bare(right), bare(out)
+def _rows(left, right, some, out):
+    left, right, some, out = bare(left), bare(right), bare(some), bare(out)
     rows = load_rows(out, (1, 0), 0, zero_rows(out, 3, 1))
     rows = add_products(rows, left, (1, 2), 0, 1, 4, right, 16)
+    rows = add_products(rows, left, (1, 2), 0, 1, (some, 1, 3), right, 16)
     store_rows(out, (1, 0), 0, rows)
 
 
@@ -121,8 +161,9 @@ def test_compiled_rows_are_those_of_numpy(dtype):
     mine = _random((5, 16), dtype, 3)
     theirs = mine.copy()
     before = mine.copy()
-    _rows(left, right, mine)
-    _rows.py_func(left, right, theirs)
+    some = np.array([9, 1, 4, 9], np.int32)
+    _rows(left, right, some, mine)
+    _rows.py_func(left, right, some, theirs)
     assert (mine != before).any(axis=1).tolist() == [False, True, True, True, False]
     np.testing.assert_allclose(mine, theirs, rtol=100 * np.finfo(dtype).eps)
 

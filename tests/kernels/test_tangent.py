@@ -208,6 +208,18 @@ def test_the_same_bits_for_any_number_of_threads_and_alone(name, dtype):
     assert not np.array_equal(one.log_r[:, 0], one.log_r[:, 1])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["ALIF synapses", "relu", "tanh outside synapses"])
+def test_a_team_gives_the_same_bits(name, dtype, monkeypatch):
+    network, record, options = case(name, 100, dtype, n_samples=1)
+    _, one = follow(network, record, options, k=5)
+    monkeypatch.setattr("spikelearn.network.tangent.SMALLEST_TEAM", 0)
+    for threads in (2, 3):
+        _, other = follow(network, record, options, k=5, threads=threads)
+        for field in ("log_r", "r", "kept", "post", "pre"):
+            assert np.array_equal(getattr(one, field), getattr(other, field)), field
+
+
 @pytest.mark.parametrize("n", SIZES)
 def test_outer_is_the_sum_of_products(n):
     network, record, options = case("LIF", n, n_samples=5)
