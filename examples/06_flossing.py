@@ -4,7 +4,7 @@ Two leaky ReLU networks start with recurrent weights of gain 3: their largest Ly
 exponent is positive, credit explodes. One of them flosses first: 60 trials without a
 target, in which a neuromodulator (how far the exponents are from 0) times a tangent
 eligibility of every synapse moves the weights. Then both learn delayed match to sample
-by e-prop. Half a minute; `--out FOLDER` also draws the modulator and two eligibilities.
+by e-prop. Ten seconds; `--out FOLDER` also draws the modulator and two eligibilities.
 """
 
 # %%

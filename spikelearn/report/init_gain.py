@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ __all__ = ["write_init_gain"]
 Row = dict[str, Any]
 SHADES = [COLOURS[n] for n in ("ink", "blue", "vermilion", "green", "purple", "soft")]
 RULES = {"bptt": "ink", "e-prop": "blue", "rflo": "vermilion"}
-FEWEST = 1e-3  # loss at which logarithmic axes end
 
 
 def write_init_gain(
@@ -120,18 +120,23 @@ def _shares(claims: Iterable[Row]) -> Markup:
     return table(heads, lines, numeric=range(1, len(heads)))
 
 
-def _grid(figure: Any, rows: Sequence[Row], shared: bool = True) -> Iterable[Any]:
-    """Yield (axes, task, cell, rows) of a grid of panels: tasks by cells."""
+def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:
+    """Yield axes with their rows, of a grid of panels: tasks by cells."""
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     cells = list(dict.fromkeys(row["cell"] for row in rows))
     grid = figure.subplots(
-        len(tasks), len(cells), squeeze=False, sharex=shared, sharey="row"
+        len(tasks), len(cells), squeeze=False, sharex=True, sharey="row"
     )
     for line, task in zip(grid, tasks, strict=True):
         for axes, cell in zip(line, cells, strict=True):
             axes.set_title(f"{task}, {cell}")
             some = [r for r in rows if r["task"] == task and r["cell"] == cell]
-            yield axes, task, cell, some
+            yield axes, some
+
+
+def _label(figure: Any, across: str, up: str) -> None:
+    figure.supxlabel(across, fontsize=8.5)
+    figure.supylabel(up, fontsize=8.5)
 
 
 def _size(rows: Sequence[Row]) -> tuple[float, float]:
@@ -168,39 +173,67 @@ def _chart(
     return Chart(name, render(name, size, caption, draw), data, caption, caption)
 
 
-def _loss_by_gain(rows: Sequence[Row]) -> Chart:
-    some = [row for row in rows if row["flossing"] == "none"]
+@dataclass(frozen=True)
+class _Series:
+    """Rows with these values, drawn against the gain."""
+
+    where: Row
+    column: str
+    colour: str
+    label: str
+
+    def of(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the rows that belong to it."""
+        return [r for r in rows if all(r[k] == v for k, v in self.where.items())]
+
+
+def _by_gain(
+    name: str,
+    rows: Sequence[Row],
+    series: Sequence[_Series],
+    label: str,
+    caption: str,
+    *,
+    log: bool,
+) -> Chart:
+    """Draw series against the gain: seeds as dots, in panels of tasks by cells."""
+    columns = list(dict.fromkeys(one.column for one in series))
 
     def draw(figure: Any) -> None:
-        for axes, _, _, part in _grid(figure, some):
-            for rule, shade in RULES.items():
-                chosen = [row for row in part if row["rule"] == rule]
+        for axes, part in _grid(figure, rows):
+            for one in series:
+                chosen = one.of(part)
                 if chosen:
-                    _dots(axes, chosen, "test_loss", COLOURS[shade], rule)
-            axes.set_yscale("log")
-        axes.legend(fontsize=7)
-        figure.supxlabel("initial gain", fontsize=8.5)
-        figure.supylabel("test loss", fontsize=8.5)
+                    _dots(axes, chosen, one.column, one.colour, one.label)
+            if log:
+                axes.set_yscale("log")
+            else:
+                axes.axhline(0, color=COLOURS["soft"], lw=0.7)
+        axes.legend(fontsize=6.5)
+        _label(figure, "initial gain", label)
 
+    return _chart(name, rows, draw, columns, caption)
+
+
+def _loss_by_gain(rows: Sequence[Row]) -> Chart:
+    some = [row for row in rows if row["flossing"] == "none"]
+    series = [
+        _Series({"rule": rule}, "test_loss", COLOURS[shade], rule)
+        for rule, shade in RULES.items()
+    ]
     caption = "Test loss against the initial gain, without flossing; a dot is a seed."
-    return _chart("loss", some, draw, ["test_loss"], caption)
+    return _by_gain("loss", some, series, "test loss", caption, log=True)
 
 
 def _flossed_by_gain(rows: Sequence[Row]) -> Chart:
     some = [row for row in rows if row["rule"] == "e-prop"]
-
-    def draw(figure: Any) -> None:
-        for axes, _, _, part in _grid(figure, some):
-            for flossing, colour in _flossings(some):
-                chosen = [row for row in part if row["flossing"] == flossing]
-                _dots(axes, chosen, "test_loss", colour, flossing)
-            axes.set_yscale("log")
-        axes.legend(fontsize=7)
-        figure.supxlabel("initial gain", fontsize=8.5)
-        figure.supylabel("test loss of e-prop", fontsize=8.5)
-
+    series = [
+        _Series({"flossing": flossing}, "test_loss", colour, flossing)
+        for flossing, colour in _flossings(some)
+    ]
     caption = "Test loss of e-prop against the initial gain, by flossing."
-    return _chart("flossing", some, draw, ["test_loss"], caption)
+    label = "test loss of e-prop"
+    return _by_gain("flossing", some, series, label, caption, log=True)
 
 
 def _flossings(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -211,28 +244,22 @@ def _flossings(rows: Sequence[Row]) -> list[tuple[str, str]]:
 def _exponents_by_gain(rows: Sequence[Row]) -> Chart:
     some = [row for row in rows if row["rule"] == "e-prop"]
     some = [row for row in some if row["flossing"] in ("none", "pre-local")]
-    shown = {
-        ("none", "lam_start"): ("ink", "before training"),
-        ("none", "lam_end"): ("blue", "after training"),
-        ("pre-local", "lam_start"): ("vermilion", "flossed, before"),
-        ("pre-local", "lam_end"): ("green", "flossed, after"),
-    }
-
-    def draw(figure: Any) -> None:
-        for axes, _, _, part in _grid(figure, some):
-            axes.axhline(0, color=COLOURS["soft"], lw=0.7)
-            for (flossing, name), (shade, label) in shown.items():
-                chosen = [row for row in part if row["flossing"] == flossing]
-                _dots(axes, chosen, name, COLOURS[shade], label)
-        axes.legend(fontsize=6.5)
-        figure.supxlabel("initial gain", fontsize=8.5)
-        figure.supylabel("largest exponent per step", fontsize=8.5)
-
+    shown = [
+        ("none", "lam_start", "ink", "before training"),
+        ("none", "lam_end", "blue", "after training"),
+        ("pre-local", "lam_start", "vermilion", "flossed, before"),
+        ("pre-local", "lam_end", "green", "flossed, after"),
+    ]
+    series = [
+        _Series({"flossing": flossing}, column, COLOURS[shade], label)
+        for flossing, column, shade, label in shown
+    ]
     caption = (
         "Largest Lyapunov exponent (spiking cells: surrogate, voltage sub-space), "
         "before and after training with e-prop."
     )
-    return _chart("exponents", some, draw, ["lam_start", "lam_end"], caption)
+    label = "largest exponent per step"
+    return _by_gain("exponents", some, series, label, caption, log=False)
 
 
 def _curves(rows: Sequence[Row]) -> Chart:
@@ -241,7 +268,7 @@ def _curves(rows: Sequence[Row]) -> Chart:
     some = [row for row in some if row["gain"] in (gains[0], gains[-1])]
 
     def draw(figure: Any) -> None:
-        for axes, _, _, part in _grid(figure, some):
+        for axes, part in _grid(figure, some):
             for flossing, colour in _flossings(some):
                 for gain, style in ((gains[0], "-"), (gains[-1], "--")):
                     curves = [
@@ -255,8 +282,7 @@ def _curves(rows: Sequence[Row]) -> Chart:
                         label = f"{flossing}, g = {gain:g}"
                         axes.plot(time, mean, style, color=colour, lw=1.0, label=label)
         axes.legend(fontsize=5.5)
-        figure.supxlabel("part of training", fontsize=8.5)
-        figure.supylabel("training loss of e-prop", fontsize=8.5)
+        _label(figure, "part of training", "training loss of e-prop")
 
     caption = "Training loss at the smallest and the largest gain, mean over seeds."
     return _chart("curves", some, draw, ["curve"], caption)
@@ -268,7 +294,7 @@ def _spectra(rows: Sequence[Row]) -> Chart:
     gains = sorted({row["gain"] for row in some})
 
     def draw(figure: Any) -> None:
-        for axes, _, _, part in _grid(figure, some):
+        for axes, part in _grid(figure, some):
             axes.axhline(0, color=COLOURS["soft"], lw=0.7)
             for gain, colour in zip(gains, SHADES, strict=False):
                 chosen = [row for row in part if row["gain"] == gain]
@@ -280,8 +306,7 @@ def _spectra(rows: Sequence[Row]) -> Chart:
                         axes.plot(index, mean, style, color=colour, lw=1.0)
                 axes.plot([], [], color=colour, label=f"g = {gain:g}")
         axes.legend(fontsize=6.5)
-        figure.supxlabel("index of the exponent", fontsize=8.5)
-        figure.supylabel("exponent per step", fontsize=8.5)
+        _label(figure, "index of the exponent", "exponent per step")
 
     caption = "Largest exponents as drawn (dotted) and after local flossing (lines)."
     columns = ["spectrum_drawn", "spectrum_start"]
