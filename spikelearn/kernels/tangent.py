@@ -238,7 +238,8 @@ def _step(linear, gate, distance, b, t, a, rows, low, high, room, q):
     """Do the linear step with what arrives. Mutates `q`."""
     row, arrived = rows
     for j in range(low, high, width(q)):
-        i = load(linear.into_i, j) * load(room.arriving, (arrived, 0, j))
+        c = load(room.arriving, (arrived, 0, j))
+        i = load(linear.into_i, j) * c
         if linear.at_i > 0:
             i += load(linear.alpha_s, j) * load(q, (b, a, linear.at_i + j))
             store(q, (b, a, linear.at_i + j), i)
@@ -249,7 +250,7 @@ def _step(linear, gate, distance, b, t, a, rows, low, high, room, q):
         else:
             if linear.reset_to_zero:
                 leak = select(load(distance, (b, t, j)) > 0, 0, leak)
-            i += load(linear.into_v, j) * load(room.arriving, (arrived + a, 0, j))
+            i += load(linear.into_v, j) * c
             v = leak * v + zeta * i - load(linear.off_v, j) * g
         store(q, (b, a, j), v)
         if linear.at_a > 0:
