@@ -134,14 +134,13 @@ def _verb(
         with _progress(len(study.units)) as progress:
             result = studies.run_study(study, folder, pool, progress)
         page = None
-        if report is not None and result.units_failed == 0:
+        if report is not None and not result.failures:
             page = report(result.folder, study, result.rows, result.claims)
-        failures = studies.status(result.folder).failures
         if as_json:
             print_json(_to_dict(study, result, page))
         else:
-            _print_result(study, result, failures, page)
-        if result.units_failed:
+            _print_result(study, result, page)
+        if result.failures:
             raise typer.Exit(1)
 
     return run
@@ -190,9 +189,7 @@ def _to_dict(study: Study, result: StudyResult, page: Path | None) -> dict[str, 
     }
 
 
-def _print_result(
-    study: Study, result: StudyResult, failures: list[Path], page: Path | None
-) -> None:
+def _print_result(study: Study, result: StudyResult, page: Path | None) -> None:
     if result.claims:
         columns = ("claim", "verdict", "effect", "95 % interval", "n", "test")
         table = [
@@ -204,10 +201,10 @@ def _print_result(
         f"{result.units_done} of {len(study.units)} units done in "
         f"{result.seconds:.1f} s"
     )
-    if failures:
+    if result.failures:
         console.print(
-            f"{len(failures)} failed, and claims wait for them; the same command tries "
-            f"them again. First traceback: {failures[0]}"
+            f"{result.units_failed} failed, and claims wait for them; the same command "
+            f"tries them again. First traceback: {result.failures[0]}"
         )
     console.print(f"study folder: {result.folder} (table.csv, table.sqlite)")
     if page is not None:

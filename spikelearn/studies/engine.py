@@ -35,8 +35,8 @@ class StudyResult:
         Units that are done with their results, in the order of the study.
     claims
         Of the whole table; empty while a unit is missing.
-    units_done, units_failed
-        Numbers of units.
+    failures
+        File with the traceback of each unit that failed.
     seconds
         Duration of this call.
     """
@@ -44,9 +44,18 @@ class StudyResult:
     folder: Path
     rows: list[Row]
     claims: list[Claim]
-    units_done: int
-    units_failed: int
+    failures: list[Path]
     seconds: float
+
+    @property
+    def units_done(self) -> int:
+        """Number of units that are done."""
+        return len(self.rows)
+
+    @property
+    def units_failed(self) -> int:
+        """Number of units that failed."""
+        return len(self.failures)
 
 
 @dataclass(frozen=True)
@@ -116,15 +125,14 @@ def run_study(
             done = folder.results()
         write_tables(folder, done)
         table = rows(done)
-        whole = len(table) == len(study.units)
-        claims = study.claims(table) if whole else []
+        failed = [unit_id for unit_id in folder.record.units if unit_id not in done]
+        claims = [] if failed else study.claims(table)
         write_json(folder.path / "claims.json", [c.to_dict() for c in claims])
     return StudyResult(
         folder=folder.path,
         rows=table,
         claims=claims,
-        units_done=len(table),
-        units_failed=len(study.units) - len(table),
+        failures=[folder.error_path(unit_id) for unit_id in failed],
         seconds=time.perf_counter() - started,
     )
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from spikelearn.cli.study import study_app
 from tests.cli.test_cli import spikelearn
-from tests.studies.helpers import contents, study_command
+from tests.studies.helpers import ROOT, contents, environment, study_command
 from tests.studies.toy import make_toy
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = ROOT / "examples"
 CLAIM_KEYS = {
     *("id", "statement", "verdict", "effect", "ci_low", "ci_high", "n", "test"),
     "detail",
@@ -123,7 +123,7 @@ def test_another_configuration_is_one_clear_error(tmp_path):
 def test_mistakes_are_one_clear_error(tmp_path, monkeypatch, arguments, message):
     (tmp_path / "distributed.py").write_text("raise ImportError('not here')\n")
     monkeypatch.chdir(tmp_path)
-    path = os.pathsep.join([str(tmp_path), str(EXAMPLES.parent)])
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
     outcome = study_command(*arguments, PYTHONPATH=path)
     assert outcome.returncode == 1
     assert outcome.stderr.splitlines()[-1].startswith("error: ")
@@ -153,13 +153,11 @@ def test_the_job_script_runs_a_study(tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        env={
-            **os.environ,
-            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(EXAMPLES.parent),
-            "SLURM_JOB_ID": "7",
-            "SLURM_JOB_NUM_NODES": "1",
-        },
+        env=environment(
+            PATH=os.pathsep.join([str(tmp_path), os.environ["PATH"]]),
+            SLURM_JOB_ID="7",
+            SLURM_JOB_NUM_NODES="1",
+        ),
     )
     assert outcome.returncode == 0, outcome.stderr
     assert "18 of 18 units done" in outcome.stdout

@@ -19,14 +19,21 @@ def threads():
     return ThreadPoolExecutor(2)
 
 
-def study_command(*arguments, **environment):
+def environment(**changes):
+    """Return the environment of a process that finds the toy study from anywhere."""
+    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    found = {"PYTHONPATH": os.pathsep.join(filter(None, path)), "COLUMNS": "200"}
+    return {**os.environ, **found, **changes}
+
+
+def study_command(*arguments, **changes):
     """Run the command line with the toy study in a process of its own."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT), **environment},
+        env=environment(**changes),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from spikelearn.errors import OracleFailure
 from spikelearn.studies import processes, run_study, status
-from tests.studies.helpers import COMMAND, study_command, tables
+from tests.studies.helpers import COMMAND, environment, study_command, tables
 from tests.studies.toy import make_toy
 
 KILLS = 3
@@ -29,14 +29,14 @@ def wait_until(condition, seconds=60):
         time.sleep(0.01)
 
 
-def start(folder, *options, seconds=0.06):
+def start(folder, *options, seconds=0.15):
     command = [*COMMAND, "toy", "--out", str(folder), "--workers", "2", *options]
     return subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TOY_SECONDS": str(seconds)},
+        env=environment(TOY_SECONDS=str(seconds)),
         start_new_session=True,
     )
 
