@@ -563,3 +563,10 @@ def test_long_delays_and_vanishing_vectors():
 def test_twins_that_cannot_be_compared(options, message):
     with pytest.raises(InvalidValue, match=message):
         twin_exponent(make_network(), make_input(), **options)
+
+
+def test_a_last_piece_between_two_measurements_may_be_shorter():
+    network = make_network(cell=LIF(tau_m=10.0))
+    network.params.bias[...] = -10.0
+    local = twin_exponent(network, make_input(n_steps=40), every=7).local
+    np.testing.assert_allclose(local, -0.1, atol=1e-6)

@@ -732,3 +732,30 @@ def test_trainers_that_cannot_floss():
         InvalidValue, match=r"^checkpoint entry 'flossing/vectors' must"
     ):
         trainer.load_state(plain)
+
+
+def test_an_episode_has_the_input_of_its_batch():
+    trainer = make_trainer(EProp(), flossing=Flossing())
+    train(trainer, 2)
+    network, seed = trainer.network, trainer.seed
+    for episode in (0, 3):
+        state = {k: v.copy() for k, v in trainer.flossing_state.items()}
+        x = trainer.task.train_batch(2 + episode, trainer.batch_size, seed).x
+        expected = Flossing().step(network, network.run(x), state)
+        assert np.array_equal(trainer.floss(episode).growth, expected.growth)
+    other = trainer.task.train_batch(2, trainer.batch_size, seed).x
+    assert not np.array_equal(other, x), "or any batch would do"
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_biases_move_once_per_trial(continuous):
+    intrinsic = IntrinsicPlasticity(5.0, 0.2)
+    options = {"trainable": ("w_out",), "flossing": Flossing(continuous=continuous)}
+    trainer = make_trainer(EProp(), intrinsic=intrinsic, **options)
+    network, before = trainer.network, weights(trainer)["bias"]
+    x = trainer.task.train_batch(0, trainer.batch_size, trainer.seed).x
+    expected = intrinsic.displacement(network, network.run(x))["bias"]
+    train(trainer, 1)
+    moved = weights(trainer)["bias"] - before
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(moved, expected, atol=1e-12)

@@ -36,6 +36,7 @@ class Stop(Exception):
         FLOSSED,
         (*FLOSSED[:-1], "flossing.term=spectrum", "flossing.k=3", *RATES),
         (*FLOSSED, "cell=LIF", "flossing.term=tangent-trace"),
+        ("flossing.every=20", "flossing.inter_episodes=2"),  # no estimate when it stops
     ],
 )
 def test_a_flossed_run_resumes_bit_for_bit(options, tmp_path):
