@@ -359,7 +359,8 @@ def twin_exponent(
         state.refractory[two] = state.refractory[one]
         lost = gone[:, None] * direction
         state.v[two] += lost
-    return _spectrum("twin", local, transient, network.dt, network.n_rec)
+    size_of_state = Linearised(network, Jacobian()).size
+    return _spectrum("twin", local, transient, network.dt, size_of_state)
 
 
 def _require_resolution(
@@ -482,7 +483,7 @@ def long_term_jacobian(
     Q_t R_t ... R_1, so that its singular values are those of the small matrices (with
     k = the whole state all of them). The gradient norm is that of D_t^T ... D_(T-1)^T p
     with the readout weights of a random error for p: what an error at the end tells of
-    step t (Engelken 2023, arXiv:2312.17306, figures 1 and 3).
+    step t, in the kind of the Jacobian (Engelken 2023, arXiv:2312.17306, figures 1 and 3).
 
     Parameters
     ----------
@@ -497,7 +498,7 @@ def long_term_jacobian(
     vectors = linearised.start(n_samples, k, rng)
     record = network.run(x, threads=threads)
     tangents = linearised.run(record, vectors, keep=True, threads=threads)
-    points = np.unique(np.linspace(1, n_steps, min(n_points, n_steps)).astype(int))
+    points = np.unique(np.linspace(n_steps, 1, min(n_points, n_steps)).astype(int))
     singular = np.empty((len(points), n_samples, k))
     for b in range(n_samples):
         singular[:, b] = _log_singular(tangents.r[b], points)
@@ -508,8 +509,7 @@ def long_term_jacobian(
 def _log_singular(r: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return log singular values of R_t ... R_1 at the points, largest first.
 
-    Rows are scaled to keep small values apart: U diag(exp(log)) V^T is updated by an
-    SVD of R_t U diag, which is exact to rounding as long as they spread by < 1e15.
+    The product is kept at norm 1: values below 1e-16 of the largest are rounding.
     """
     product, scale = np.eye(len(r[0])), 0.0
     found = []

@@ -56,7 +56,7 @@ def verdicts(rows):
 
 
 def test_a_table_that_shows_everything():
-    found = {claim.id: claim for claim in claims(made(repaired))}
+    found = {claim.id: claim for claim in claims(made(repaired, noise=0.001))}
     assert {claim.verdict for claim in found.values()} == {"reproduced"}
     gap = CURVE[3.0] - CURVE[1.0]
     assert found["A1"].effect == pytest.approx(gap, abs=0.03)
@@ -94,7 +94,7 @@ def test_what_holds_in_some_parts_depends():
     def loss(row):
         return repaired(row) if row["cell"] == "rate" else 0.5
 
-    assert verdicts(made(loss, noise=0.003))["A4 pre-local"] == "depends"
+    assert verdicts(made(loss))["A1"] == "depends"
 
 
 def test_a_rule_that_is_not_like_bptt():
