@@ -169,7 +169,8 @@ def lyapunov_spectrum(
     rng
         Draws the first vectors.
     threads
-        Threads over samples. Results do not depend on it.
+        Threads over samples, or over the neurons of one large sample. Results do not
+        depend on it.
 
     Raises
     ------
@@ -453,8 +454,8 @@ class LongTermJacobian:
     log_singular
         (n, B, k) logarithms of the singular values of D_(t-1) ... D_0 Q_0.
     gradient_norm
-        (T + 1, B) norm of dE/d(state) at every step over that at the end, for an error
-        at the last step only.
+        (T + 1, B) norm of what comes back to the state of every step from the end,
+        where it is 1.
     """
 
     steps: np.ndarray
@@ -482,8 +483,8 @@ def long_term_jacobian(
     The product over the first t steps acts on k random orthonormal directions as
     Q_t R_t ... R_1, so that its singular values are those of the small matrices (with
     k = the whole state all of them). The gradient norm is that of D_t^T ... D_(T-1)^T p
-    with the readout weights of a random error for p: what an error at the end tells of
-    step t, in the kind of the Jacobian (Engelken 2023, arXiv:2312.17306, figures 1 and 3).
+    over that of p, with the readout weights times a random error on the voltages for p:
+    what an error at the end tells of step t (Engelken 2023, arXiv:2312.17306).
 
     Parameters
     ----------
