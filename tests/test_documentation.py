@@ -38,11 +38,14 @@ def test_the_python_of_the_readme_runs(tmp_path):
     assert lines[1] == "(20, 1, 64) (20, 1, 64) (64, 64)"
 
 
-def test_the_configuration_of_the_readme_is_valid(tmp_path):
-    (text,) = blocks("toml")
-    (tmp_path / "digits.toml").write_text(text)
+def test_the_configurations_of_the_readme_are_valid(tmp_path):
+    digits, flossing = blocks("toml")
+    (tmp_path / "digits.toml").write_text(digits)
     config = resolve_config(load_config(tmp_path / "digits.toml"))
     assert config.network.n_rec == 64
+    (tmp_path / "flossing.toml").write_text(flossing)
+    config = resolve_config(load_config(tmp_path / "flossing.toml"), ["task.name=dms"])
+    assert config.flossing.k == 5
 
 
 @pytest.mark.lava

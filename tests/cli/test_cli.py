@@ -25,6 +25,7 @@ VERBS = (
     "cite",
     "chips",
     "gradcheck",
+    "lyapunov",
     "train",
     "resume",
     "evaluate",
@@ -88,7 +89,9 @@ def test_lists_answer_programs():
     references = {rule["name"]: rule["reference"] for rule in lists["rules"]}
     assert references["e-prop"].startswith("Bellec") and len(references) == 10
     assert "local" in lists["feedback"]
-    assert [term["name"] for term in lists["terms"]] == ["oja", "weight-decay"]
+    assert [t["name"] for t in lists["terms"]] == ["oja", "weight-decay", "intrinsic"]
+    known = [term["name"] for term in lists["flossing"]]
+    assert known == ["tangent", "tangent-trace", "spectrum", "scaling", "exact"]
     assert "loihi1" in answer("chips")
     machine = answer("doctor")
     assert machine["ok"] is True
