@@ -29,7 +29,7 @@ from spikelearn.network.record import Record
 __all__ = ["SUBSPACES", "Jacobian", "Linearised", "TangentRecord"]
 
 SUBSPACES = ("full", "voltage")
-SMALLEST_TEAM = 2500**2  # products a step of a sample that several threads share
+SMALLEST_TEAM = 800_000  # products a step of a sample that several threads share
 
 
 @dataclass(frozen=True)
