@@ -254,8 +254,10 @@ def claims(rows: list[Row]) -> list[Claim]:
     choice does not use what it is judged by. Effects are averaged over the parts within
     a seed; intervals are over seeds. A claim is "reproduced" if the whole interval lies
     where it says and three quarters of the parts have its sign, and "depends" if only
-    the first holds.
+    the first holds. One seed alone gives no verdict.
     """
+    if len({row["seed"] for row in rows}) < 2:
+        return []
     found = [
         _a1(rows),
         _a2(rows),

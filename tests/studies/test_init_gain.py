@@ -127,6 +127,11 @@ def test_a_run_that_failed_counts_as_the_worst():
     assert found["A1"].effect > 5
 
 
+def test_one_seed_gives_no_verdict():
+    assert claims(made(repaired, seeds=1)) == []
+    assert len(claims(made(repaired, seeds=2))) == 6
+
+
 def test_units_are_those_of_the_issue():
     study = initial_gains()
     assert {unit["task"] for unit in study.units} == set(Settings().tasks)
