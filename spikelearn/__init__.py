@@ -13,11 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
-    from spikelearn.analysis.lyapunov import (
-        LyapunovSpectrum,
-        lyapunov_kinds,
-        lyapunov_spectrum,
-    )
+    from spikelearn.analysis.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+    from spikelearn.analysis.twins import lyapunov_kinds
     from spikelearn.citations import cite
     from spikelearn.errors import SpikelearnError
     from spikelearn.learning.flossing import Flossing
@@ -155,7 +152,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "analysis.lyapunov": "LyapunovSpectrum lyapunov_kinds lyapunov_spectrum",
+    "analysis.lyapunov": "LyapunovSpectrum lyapunov_spectrum",
+    "analysis.twins": "lyapunov_kinds",
     "citations": "cite",
     "errors": "SpikelearnError",
     "learning.flossing": "Flossing",

@@ -16,21 +16,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikelearn.errors import InvalidValue, require
+from spikelearn.errors import require
 from spikelearn.network import Record, RecurrentNetwork
-from spikelearn.network.cells import Surrogate
-from spikelearn.network.tangent import Jacobian, Linearised, no_events_reason
+from spikelearn.network.tangent import Jacobian, Linearised
 
 __all__ = [
     "KINDS",
-    "LongTermJacobian",
     "LyapunovSpectrum",
+    "counted_from",
     "in_float64",
-    "long_term_jacobian",
-    "lyapunov_kinds",
     "lyapunov_spectrum",
+    "spectrum_of",
     "trial_exponents",
-    "twin_exponent",
 ]
 
 KINDS = {
@@ -47,7 +44,6 @@ KINDS = {
     "twin-large": "the same with a change of a tenth of the threshold, which flips "
     "spikes where a very small one decays before it can",
 }
-LARGE = 0.1  # of the threshold: the distance of large twins
 BLOCKS = 10  # of a trial, whose means give the standard error
 FEWEST_STEPS = 2 * BLOCKS
 PIECE = 1 << 22  # numbers of a record that is linearised at a time
@@ -181,14 +177,14 @@ def lyapunov_spectrum(
     jacobian = jacobian or Jacobian()
     linearised = Linearised(network, jacobian)
     n_steps, n_samples = x.shape[:2]
-    transient = _transient(transient, n_steps)
+    transient = counted_from(transient, n_steps)
     vectors = linearised.start(n_samples, k, np.random.default_rng(rng))
     local = np.empty((n_steps, n_samples, k))
     for first, record in _pieces(network, x, threads):
         steps = slice(first, first + record.n_steps)
         local[steps] = linearised.run(record, vectors, threads=threads).log_r
     kind = _kind(network, jacobian)
-    return _spectrum(kind, local, transient, network.dt, linearised.size, tolerance)
+    return spectrum_of(kind, local, transient, network.dt, linearised.size, tolerance)
 
 
 def _kind(network: RecurrentNetwork, jacobian: Jacobian) -> str:
@@ -201,7 +197,8 @@ def _kind(network: RecurrentNetwork, jacobian: Jacobian) -> str:
     return "surrogate-reset" if jacobian.reset else "surrogate"
 
 
-def _transient(transient: int | None, n_steps: int) -> int:
+def counted_from(transient: int | None, n_steps: int) -> int:
+    """Return how many first steps are not counted; refuse runs that are too short."""
     transient = n_steps // 10 if transient is None else transient
     where, rule = "transient", "must be >= 0 steps"
     require(transient >= 0, where, rule, transient)
@@ -225,7 +222,7 @@ def _pieces(
         yield first, record
 
 
-def _spectrum(
+def spectrum_of(
     kind: str,
     local: np.ndarray,
     transient: int,
@@ -233,6 +230,7 @@ def _spectrum(
     size: int,
     tolerance: float | None = None,
 ) -> LyapunovSpectrum:
+    """Return the means of (T, B, k) growth, with errors from the means of blocks."""
     counted = local[transient:]
     blocks = np.concatenate([b.mean(axis=0) for b in np.array_split(counted, BLOCKS)])
     error = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))
@@ -284,265 +282,3 @@ def trial_exponents(
     means = local.mean(axis=(0, 1), dtype=np.float64)
     ordered: np.ndarray = np.sort(means)[::-1]
     return ordered
-
-
-def twin_exponent(
-    network: RecurrentNetwork,
-    x: np.ndarray,
-    *,
-    size: float = 1e-6,
-    every: int = 10,
-    transient: int | None = None,
-    rng: int | np.random.Generator = 0,
-    threads: int = 1,
-) -> LyapunovSpectrum:
-    """Return the largest exponent from two networks with the same input (Benettin).
-
-    The second one has a state that differs by `size` in a random direction. After every
-    `every` steps their distance is measured, and set back to `size` along the same
-    direction:
-
-        lambda = < log(distance / size) > / every
-
-    (Benettin, Galgani & Strelcyn 1976, doi:10.1103/PhysRevA.14.2338). The distance is
-    that of v, a, i and of what is under way, and of spiking cells depends on `size`: as
-    long as no spike differs, all differences decay with the membrane, and one that does
-    makes the distance jump to the size of a weight.
-
-    Here T steps are cut into pieces of `every`, whose growth is spread over their
-    steps.
-
-    Parameters
-    ----------
-    network, x, transient, rng, threads
-        As in `lyapunov_spectrum`.
-    size
-        Distance of the twins, > 0.
-    every
-        Steps between two measurements, >= 1.
-
-    Raises
-    ------
-    InvalidValue
-        If a number is out of range, the run is too short or not finite.
-    """
-    require(size > 0, "size", "must be > 0", size)
-    require(every >= 1, "every", "must be >= 1", every)
-    n_steps, n_samples = x.shape[:2]
-    transient = _transient(transient, n_steps)
-    rng = np.random.default_rng(rng)
-    both = np.concatenate([x, x], axis=1)
-    state = network.zero_state(2 * n_samples)
-    one, two = slice(0, n_samples), slice(n_samples, None)
-    names = ("v", "a", "i", "reset", "pending")
-    direction = rng.standard_normal(state.v[two].shape)
-    direction *= size / np.linalg.norm(direction, axis=-1, keepdims=True)
-    state.v[two] += direction
-    local = np.empty((n_steps, n_samples, 1))
-    for first in range(0, n_steps, every):
-        steps = slice(first, min(first + every, n_steps))
-        record = network.run(
-            both[steps], state=state, keep_distance=False, threads=threads
-        )
-        state = record.final
-        arrays = {name: getattr(state, name) for name in names}
-        _require_resolution(arrays, one, size, steps.stop)
-        apart = {name: array[two] - array[one] for name, array in arrays.items()}
-        rows = [array.reshape(n_samples, -1) for array in apart.values()]
-        distance = np.linalg.norm(np.concatenate(rows, axis=1), axis=1)
-        gone = distance < np.finfo(network.dtype).tiny
-        growth = np.log(np.where(gone, np.finfo(network.dtype).tiny, distance) / size)
-        local[steps, :, 0] = growth / (steps.stop - first)
-        factor = np.where(gone, 0.0, size / np.where(gone, 1.0, distance))
-        for name, array in arrays.items():
-            shape = (n_samples,) + (1,) * (array.ndim - 1)
-            array[two] = array[one] + factor.reshape(shape) * apart[name]
-        state.refractory[two] = state.refractory[one]
-        lost = gone[:, None] * direction
-        state.v[two] += lost
-    size_of_state = Linearised(network, Jacobian()).size
-    return _spectrum("twin", local, transient, network.dt, size_of_state)
-
-
-def _require_resolution(
-    arrays: dict[str, np.ndarray], one: slice, size: float, step: int
-) -> None:
-    """Refuse states so large that a change of this size is lost in rounding."""
-    largest = max(float(np.abs(array[one]).max()) for array in arrays.values())
-    where, rule = f"state of the twins at step {step}", "must be finite"
-    hint = "The network runs away: lower network.gain or shorten the run."
-    require(bool(np.isfinite(largest)), where, rule, largest, hint)
-    dtype = next(iter(arrays.values())).dtype
-    limit = size / (1000 * float(np.finfo(dtype).eps))
-    rule = f"must be below {limit:.2g}, for a change of {size:g} to be seen"
-    require(largest <= limit, where, rule, f"{largest:.2g}", hint)
-
-
-def lyapunov_kinds(
-    network: RecurrentNetwork,
-    x: np.ndarray,
-    k: int = 1,
-    *,
-    surrogate: Surrogate | None = None,
-    transient: int | None = None,
-    tolerance: float | None = None,
-    twin_size: float = 1e-6,
-    rng: int = 0,
-    threads: int = 1,
-) -> tuple[dict[str, LyapunovSpectrum], dict[str, str]]:
-    """Return the spectra of all kinds that are defined, and why others are not.
-
-    Parameters
-    ----------
-    surrogate
-        Pseudo-derivative in place of that of the cell.
-    twin_size
-        Distance of the twins.
-
-    The others, and the errors, are those of `lyapunov_spectrum`.
-    """
-    jacobians = {"jacobian": Jacobian()}
-    if network.spiking:
-        jacobians = {
-            "surrogate": Jacobian(surrogate=surrogate),
-            "surrogate-reset": Jacobian(reset=True, surrogate=surrogate),
-        }
-        if network.cell_constants.has_adaptation:
-            voltage = Jacobian(subspace="voltage", surrogate=surrogate)
-            jacobians["surrogate-voltage"] = voltage
-    missing = {}
-    if network.spiking:
-        reason = no_events_reason(network)
-        if reason is None:
-            jacobians["events"] = Jacobian(events=True)
-        else:
-            missing["events"] = reason
-    spectra = {}
-    for kind, jacobian in jacobians.items():
-        dimension = Linearised(network, jacobian).size
-        spectra[kind] = lyapunov_spectrum(
-            network,
-            x,
-            min(k, dimension) if kind == "surrogate-voltage" else k,
-            jacobian=jacobian,
-            transient=transient,
-            tolerance=tolerance,
-            rng=rng,
-            threads=threads,
-        )
-    sizes = {"twin": twin_size}
-    if network.spiking:
-        sizes["twin-large"] = LARGE * float(network.cell_constants.v_th.mean())
-    for kind, size in sizes.items():
-        try:
-            spectra[kind] = twin_exponent(
-                network, x, size=size, transient=transient, rng=rng, threads=threads
-            )
-        except InvalidValue as error:
-            missing[kind] = str(error)
-    return {name: replace(s, kind=name) for name, s in spectra.items()}, missing
-
-
-@dataclass(frozen=True)
-class LongTermJacobian:
-    """How the Jacobian of many steps, restricted to k directions, is conditioned.
-
-    Parameters
-    ----------
-    steps
-        (n,) numbers of steps from the start.
-    log_singular
-        (n, B, k) logarithms of the singular values of D_(t-1) ... D_0 Q_0.
-    gradient_norm
-        (T + 1, B) norm of what comes back to the state of every step from the end,
-        where it is 1.
-    """
-
-    steps: np.ndarray
-    log_singular: np.ndarray
-    gradient_norm: np.ndarray
-
-    @property
-    def log_condition(self) -> np.ndarray:
-        """Logarithm of largest over smallest singular value, (n, B)."""
-        return self.log_singular[..., 0] - self.log_singular[..., -1]
-
-
-def long_term_jacobian(
-    network: RecurrentNetwork,
-    x: np.ndarray,
-    k: int,
-    *,
-    jacobian: Jacobian | None = None,
-    n_points: int = 20,
-    rng: int | np.random.Generator = 0,
-    threads: int = 1,
-) -> LongTermJacobian:
-    """Return singular values of the product of Jacobians, and the norm of gradients.
-
-    The product over the first t steps acts on k random orthonormal directions as
-    Q_t R_t ... R_1, so that its singular values are those of the small matrices (with
-    k = the whole state all of them). The gradient norm is that of D_t^T ... D_(T-1)^T p
-    over that of p, with the readout weights times a random error on the voltages for p:
-    what an error at the end tells of step t (Engelken 2023, arXiv:2312.17306).
-
-    Parameters
-    ----------
-    n_points
-        Numbers of steps, evenly spaced up to T, at which singular values are computed.
-
-    The others, and the errors, are those of `lyapunov_spectrum`.
-    """
-    linearised = Linearised(network, jacobian or Jacobian())
-    rng = np.random.default_rng(rng)
-    n_steps, n_samples = x.shape[:2]
-    vectors = linearised.start(n_samples, k, rng)
-    record = network.run(x, threads=threads)
-    tangents = linearised.run(record, vectors, keep=True, threads=threads)
-    points = np.unique(np.linspace(n_steps, 1, min(n_points, n_steps)).astype(int))
-    singular = np.empty((len(points), n_samples, k))
-    for b in range(n_samples):
-        singular[:, b] = _log_singular(tangents.r[b], points)
-    norms = _gradient_norms(linearised, record, rng, threads)
-    return LongTermJacobian(points, singular, norms)
-
-
-def _log_singular(r: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return log singular values of R_t ... R_1 at the points, largest first.
-
-    The product is kept at norm 1: values below 1e-16 of the largest are rounding.
-    """
-    product, scale = np.eye(len(r[0])), 0.0
-    found = []
-    for t, factor in enumerate(r, start=1):
-        product = factor @ product
-        size = np.linalg.norm(product)
-        product, scale = product / size, scale + np.log(size)
-        if t in points:
-            values = np.linalg.svd(product, compute_uv=False)
-            found.append(np.log(np.maximum(values, np.finfo(float).tiny)) + scale)
-    return np.array(found)
-
-
-def _gradient_norms(
-    linearised: Linearised, record: Record, rng: np.random.Generator, threads: int
-) -> np.ndarray:
-    network = linearised.network
-    gate, distance = linearised.gates(record, threads), record.trajectory.distance
-    n_steps, n_samples, n_pad = record.n_steps, record.n_samples, gate.shape[-1]
-    error = rng.standard_normal((n_samples, network.n_out))
-    vectors = np.zeros((n_samples, 1, linearised.n_parts * n_pad))
-    vectors[:, 0, : network.n_rec] = error @ network.params.w_out
-    if not vectors.any():
-        vectors[:, 0, : network.n_rec] = rng.standard_normal(network.n_rec)
-    vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    norms = np.empty((n_steps + 1, n_samples))
-    norms[n_steps] = 1.0
-    log_scale = np.zeros(n_samples)
-    for t in range(n_steps - 1, -1, -1):
-        vectors, _, _ = linearised.backwards(vectors, gate[:, t], distance[:, t])
-        size = np.maximum(np.linalg.norm(vectors[:, 0], axis=-1), 1e-300)
-        vectors = vectors / size[:, None, None]
-        log_scale += np.log(size)
-        norms[t] = np.exp(np.clip(log_scale, -700, 700))
-    return norms

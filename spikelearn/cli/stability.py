@@ -9,13 +9,9 @@ import numpy as np
 import typer
 
 from spikelearn import runs, tasks
-from spikelearn.analysis.lyapunov import (
-    KINDS,
-    LyapunovSpectrum,
-    in_float64,
-    long_term_jacobian,
-    lyapunov_kinds,
-)
+from spikelearn.analysis.long_term import long_term_jacobian
+from spikelearn.analysis.lyapunov import KINDS, LyapunovSpectrum, in_float64
+from spikelearn.analysis.twins import lyapunov_kinds
 from spikelearn.cli._common import (
     AVAILABLE_CORES,
     JsonOption,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from spikelearn.analysis.lyapunov import LongTermJacobian, LyapunovSpectrum
+from spikelearn.analysis.long_term import LongTermJacobian
+from spikelearn.analysis.lyapunov import LyapunovSpectrum
 from spikelearn.report.charts import COLOURS, WIDTH, write_figure
 
 __all__ = ["write_lyapunov_figure"]

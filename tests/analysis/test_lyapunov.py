@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from spikelearn.analysis import lyapunov
+from spikelearn.analysis.long_term import long_term_jacobian
 from spikelearn.analysis.lyapunov import (
     KINDS,
     LyapunovSpectrum,
     in_float64,
-    long_term_jacobian,
-    lyapunov_kinds,
     lyapunov_spectrum,
-    twin_exponent,
 )
+from spikelearn.analysis.twins import lyapunov_kinds, twin_exponent
 from spikelearn.errors import InvalidValue
 from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork
 from spikelearn.network.cells import Surrogate
@@ -339,7 +338,7 @@ def test_means_errors_and_order_by_hand():
     """Exponents are means over samples and counted steps; blocks give the error."""
     local = np.random.default_rng(0).standard_normal((110, 3, 2))
     local[..., 1] += 5.0
-    found = lyapunov._spectrum("twin", local, 10, 1.0, 2)
+    found = lyapunov.spectrum_of("twin", local, 10, 1.0, 2)
     counted = local[10:, :, ::-1]
     np.testing.assert_allclose(found.exponents, counted.mean(axis=(0, 1)))
     blocks = counted.reshape(10, 10, 3, 2).mean(axis=1).reshape(30, 2)

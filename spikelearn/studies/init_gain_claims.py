@@ -1,0 +1,309 @@
+"""Claims of the study `init-gain`, and how a table of it answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from spikelearn.studies.base import Claim, Row, Verdict
+from spikelearn.studies.statistics import by_seed, paired_difference
+
+__all__ = ["WORST_LOSS", "claims"]
+
+WORST_LOSS = 10 * float(np.log(2.0))  # where losses are cut: ten times that of a guess
+AGREEING = 0.75  # share of parts with the sign of the claim
+RECOVERED = 0.8  # of the loss gap, and the cost that is allowed at the best gain
+COST = 0.05
+
+
+def claims(rows: list[Row]) -> list[Claim]:
+    """Return the verdicts on A1 to A5, and how much of the loss flossing recovers.
+
+    A part is a task with a cell and, where it says so, a rule. The best and the worst
+    gain for a seed are those of the mean test loss of all *other* seeds, so that the
+    choice does not use what it is judged by. Effects are averaged over the parts within
+    a seed; intervals are over seeds. A claim is "reproduced" if the whole interval lies
+    where it says and three quarters of the parts have its sign, and "depends" if only
+    the first holds. One seed alone gives no verdict.
+    """
+    if len({row["seed"] for row in rows}) < 2:
+        return []
+    found = [
+        _a1(rows),
+        _a2(rows),
+        _a3(rows),
+        *(
+            claim
+            for flossing in dict.fromkeys(row["flossing"] for row in rows)
+            if flossing != "none"
+            for claim in _a4_a5(rows, flossing)
+        ),
+    ]
+    return found
+
+
+def _parts(rows: Iterable[Row], *names: str) -> list[dict[str, Any]]:
+    distinct = {tuple(row[name] for name in names): None for row in rows}
+    return [dict(zip(names, values, strict=True)) for values in distinct]
+
+
+def _losses(rows: list[Row], **where: Any) -> dict[float, dict[int, float]]:
+    """Return the test loss by gain and seed; of a run that failed, that of a cut."""
+    gains = sorted({row["gain"] for row in rows})
+    table = {gain: by_seed(rows, "test_loss", gain=gain, **where) for gain in gains}
+    worst = WORST_LOSS
+    return {
+        gain: {s: worst if v is None else v for s, v in column.items()}
+        for gain, column in table.items()
+    }
+
+
+def _chosen(table: dict[float, dict[int, float]], seed: int) -> tuple[float, float]:
+    """Return the best and the worst gain by the mean loss of all other seeds."""
+    means = {
+        gain: float(np.mean([v for s, v in column.items() if s != seed]))
+        for gain, column in table.items()
+    }
+    return min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+
+
+def _by_part(
+    parts: list[dict[str, Any]], value: Callable[[dict[str, Any]], dict[int, float]]
+) -> tuple[dict[int, float], dict[str, float]]:
+    """Return the mean over parts by seed, and over seeds by part."""
+    tables = {" ".join(part.values()): value(part) for part in parts}
+    seeds = sorted({seed for table in tables.values() for seed in table})
+    means = {
+        seed: float(np.mean([t[seed] for t in tables.values() if seed in t]))
+        for seed in seeds
+    }
+    by_part = {n: float(np.mean(list(t.values()))) for n, t in tables.items() if t}
+    return means, by_part
+
+
+def _judged(
+    id: str,
+    statement: str,
+    means: dict[int, float],
+    parts: dict[str, float],
+    bound: float,
+    *,
+    above: bool,
+    test: str,
+    **detail: Any,
+) -> Claim:
+    """Return a claim on the mean of a number over seeds."""
+    zero = dict.fromkeys(means, 0.0)
+    estimate = paired_difference(means, zero)
+    side = {"above": bound} if above else {"below": bound}
+    verdict: Verdict = estimate.verdict(**side)
+    agree = np.mean([v > bound if above else v < bound for v in parts.values()])
+    if verdict == "reproduced" and agree < AGREEING:
+        verdict = "depends"
+    return Claim(
+        id,
+        statement,
+        verdict,
+        estimate.effect,
+        estimate.ci_low,
+        estimate.ci_high,
+        estimate.n,
+        f"{test}; Student's 95 % interval over seeds",
+        {"parts": parts, "parts_agreeing": float(agree), "d_z": estimate.size} | detail,
+    )
+
+
+def _plain(rows: list[Row], *rules: str) -> list[Row]:
+    return [r for r in rows if r["flossing"] == "none" and r["rule"] in rules]
+
+
+def _a1(rows: list[Row]) -> Claim:
+    some = _plain(rows, "e-prop", "rflo")
+
+    def gap(part: dict[str, Any]) -> dict[int, float]:
+        table = _losses(some, **part)
+        result = {}
+        for seed in next(iter(table.values())):
+            best, worst = _chosen(table, seed)
+            result[seed] = table[worst][seed] - table[best][seed]
+        return result
+
+    means, parts = _by_part(_parts(some, "task", "cell", "rule"), gap)
+    return _judged(
+        "A1",
+        "The initial gain strongly affects what e-prop and RFLO learn.",
+        means,
+        parts,
+        0.0,
+        above=True,
+        test="test loss at the worst minus that at the best gain, which other seeds "
+        "choose",
+    )
+
+
+def _a2(rows: list[Row]) -> Claim:
+    some = _plain(rows, "bptt", "e-prop", "rflo")
+    local = _plain(rows, "e-prop", "rflo")
+
+    def correlation(part: dict[str, Any]) -> dict[int, float]:
+        mine = _losses(some, **part)
+        theirs = _losses(some, **{**part, "rule": "bptt"})
+        return _correlations(mine, theirs)
+
+    means, parts = _by_part(_parts(local, "task", "cell", "rule"), correlation)
+    return _judged(
+        "A2",
+        "The dependence on the gain mirrors that of BPTT.",
+        means,
+        parts,
+        0.0,
+        above=True,
+        test="Spearman correlation over gains of the test losses of a local rule and "
+        "of BPTT, within a seed",
+    )
+
+
+def _correlations(
+    one: dict[float, dict[int, float]], other: dict[float, dict[int, float]]
+) -> dict[int, float]:
+    """Return Spearman's correlation over gains, by seed; 0 where one is constant."""
+    result = {}
+    for seed in next(iter(one.values())):
+        a = _ranks([column[seed] for column in one.values()])
+        b = _ranks([column[seed] for column in other.values()])
+        varies = a.std() > 0 and b.std() > 0
+        result[seed] = float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
+    return result
+
+
+def _ranks(values: list[float]) -> np.ndarray:
+    """Return ranks; equal values share their mean rank."""
+    array = np.asarray(values)
+    below = (array[:, None] > array[None, :]).sum(axis=1)
+    same = (array[:, None] == array[None, :]).sum(axis=1)
+    ranks: np.ndarray = below + (same - 1) / 2
+    return ranks
+
+
+def _a3(rows: list[Row]) -> Claim:
+    some = _plain(rows, "bptt", "e-prop", "rflo")
+    moved = [
+        row | {"test_loss": _distance(row["lam_end"], row["lam_start"])} for row in some
+    ]
+
+    def correlation(part: dict[str, Any]) -> dict[int, float]:
+        return _correlations(_losses(some, **part), _losses(moved, **part))
+
+    parts = _parts(some, "task", "cell", "rule")
+    means, by_part = _by_part(parts, correlation)
+    spread = {
+        name: _spread([row[name] for row in some if row[name] is not None])
+        for name in ("lam_start", "lam_end")
+    }
+    return _judged(
+        "A3",
+        "Bad initial gains have to move the largest exponent further.",
+        means,
+        by_part,
+        0.0,
+        above=True,
+        test="Spearman correlation over gains of the test loss and of how far training "
+        "moved the largest exponent, within a seed",
+        standard_deviation_of_exponents=spread,
+    )
+
+
+def _distance(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else abs(one - other)
+
+
+def _spread(values: list[float]) -> float:
+    return float(np.std(values)) if values else float("nan")
+
+
+def _a4_a5(rows: list[Row], flossing: str) -> list[Claim]:
+    """Return the claims on one way of flossing e-prop: worst gain, gap, best gain."""
+    some = [row for row in rows if row["rule"] == "e-prop"]
+    gains: dict[str, dict[int, float]] = {}
+    gaps: dict[str, dict[int, float]] = {}
+    costs: dict[str, dict[int, float]] = {}
+    bests: dict[str, dict[int, float]] = {}
+    parts = _parts(some, "task", "cell")
+    for part in parts:
+        name = " ".join(part.values())
+        plain = _losses(some, **part, flossing="none")
+        flossed = _losses(some, **part, flossing=flossing)
+        gains[name], gaps[name], costs[name], bests[name] = {}, {}, {}, {}
+        for seed in next(iter(plain.values())):
+            best, worst = _chosen(plain, seed)
+            gains[name][seed] = plain[worst][seed] - flossed[worst][seed]
+            gaps[name][seed] = plain[worst][seed] - plain[best][seed]
+            costs[name][seed] = flossed[best][seed] - plain[best][seed]
+            bests[name][seed] = plain[best][seed]
+
+    def column(table: dict[str, dict[int, float]]) -> Any:
+        return _by_part(parts, lambda part: table[" ".join(part.values())])
+
+    recovered = {
+        name: _ratio(gains[name].values(), gaps[name].values()) for name in gains
+    }
+    better = {n for n, share in recovered.items() if share is not None}
+    better = {n for n in better if (recovered[n] or 0.0) >= RECOVERED}
+    means, by_part = column(gains)
+    worst_gain = _judged(
+        f"A4 {flossing}",
+        f"Flossing ({flossing}) improves e-prop at the worst gain.",
+        means,
+        by_part,
+        0.0,
+        above=True,
+        test="test loss without minus with flossing at the worst gain, which other "
+        "seeds choose",
+        recovered=recovered,
+        recovered_enough=sorted(better),
+    )
+    gap_left = {
+        name: {s: gains[name][s] - RECOVERED * gaps[name][s] for s in gains[name]}
+        for name in gains
+    }
+    means, by_part = column(gap_left)
+    gap = _judged(
+        f"A4 gap {flossing}",
+        f"Flossing ({flossing}) recovers {RECOVERED:.0%} of the loss gap to the best "
+        "gain.",
+        means,
+        by_part,
+        0.0,
+        above=True,
+        test=f"gain of flossing at the worst gain minus {RECOVERED} of the gap",
+    )
+    means, by_part = column(costs)
+    base = {
+        name: float(
+            np.mean([table[_chosen(table, s)[0]][s] for s in table[min(table)]])
+        )
+        for name, table in (
+            (" ".join(p.values()), _losses(some, **p, flossing="none")) for p in parts
+        )
+    }
+    relative = {name: by_part[name] / base[name] for name in by_part}
+    scale = float(np.mean(list(base.values())))
+    best_gain = _judged(
+        f"A5 {flossing}",
+        f"Flossing ({flossing}) costs less than {COST:.0%} of the loss at the best "
+        "gain.",
+        {seed: value / scale for seed, value in means.items()},
+        relative,
+        COST,
+        above=False,
+        test="test loss with minus without flossing at the best gain, over the mean "
+        "loss there",
+    )
+    return [worst_gain, gap, best_gain]
+
+
+def _ratio(parts: Iterable[float], wholes: Iterable[float]) -> float | None:
+    whole = float(sum(wholes))
+    return float(sum(parts)) / whole if whole > 0 else None
