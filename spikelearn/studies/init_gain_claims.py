@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from spikelearn.errors import optional_import
 from spikelearn.studies.base import Claim, Row, Verdict
 from spikelearn.studies.statistics import by_seed, paired_difference
 
@@ -169,22 +170,13 @@ def _correlations(
     one: dict[float, dict[int, float]], other: dict[float, dict[int, float]]
 ) -> dict[int, float]:
     """Return Spearman's correlation over gains, by seed; 0 where one is constant."""
+    stats = optional_import("scipy.stats", "studies", "statistics of a study")
     result = {}
     for seed in next(iter(one.values())):
-        a = _ranks([column[seed] for column in one.values()])
-        b = _ranks([column[seed] for column in other.values()])
-        varies = a.std() > 0 and b.std() > 0
-        result[seed] = float(np.corrcoef(a, b)[0, 1]) if varies else 0.0
+        pairs = [[one[gain][seed], other[gain][seed]] for gain in one]
+        varies = bool(np.all(np.ptp(pairs, axis=0) > 0))
+        result[seed] = float(stats.spearmanr(pairs).statistic) if varies else 0.0
     return result
-
-
-def _ranks(values: list[float]) -> np.ndarray:
-    """Return ranks; equal values share their mean rank."""
-    array = np.asarray(values)
-    below = (array[:, None] > array[None, :]).sum(axis=1)
-    same = (array[:, None] == array[None, :]).sum(axis=1)
-    ranks: np.ndarray = below + (same - 1) / 2
-    return ranks
 
 
 def _a3(rows: list[Row]) -> Claim:

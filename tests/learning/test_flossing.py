@@ -9,13 +9,13 @@ import pytest
 
 from spikelearn.analysis.lyapunov import lyapunov_spectrum
 from spikelearn.errors import InvalidValue, UnknownName
-from spikelearn.learning import flossing as flossing_module
-from spikelearn.learning.flossing import FLOSSING_TERMS, Flossing, exact_gradient
+from spikelearn.learning.flossing import FLOSSING_TERMS, Flossing
 from spikelearn.learning.homeostasis import IntrinsicPlasticity
 from spikelearn.learning.rules import EProp
-from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork
+from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork, tangent_gradient
 from spikelearn.network.cells import Surrogate
 from spikelearn.network.tangent import Jacobian, Linearised
+from spikelearn.network.tangent_gradient import exact_gradient
 from tests.helpers import make_input, make_network, relative_error
 from tests.learning.test_trainer import assert_same, make_trainer, train, weights
 
@@ -135,7 +135,7 @@ def test_the_trajectory_is_a_part_of_the_exact_gradient(name, least, monkeypatch
     """Negative control: without f'' the gradient is that of a held trajectory."""
     network, x = small_network(RATE[name]), make_input(n_steps=25, graded=True)
     true, held = (differences(network, x, 1, Jacobian(), held=h) for h in (False, True))
-    monkeypatch.setattr(flossing_module, "_bend", lambda *_: None)
+    monkeypatch.setattr(tangent_gradient, "_bend", lambda *_: None)
     got = exact(network, x, 1, Jacobian())
     assert relative_error(got, held) < 1e-6
     assert relative_error(got, true) > least
