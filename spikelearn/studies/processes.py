@@ -101,14 +101,14 @@ class _Child:
         with _environment(ONE_THREAD):
             self._process.start()
         theirs.close()  # else its death would not be seen here
+        self._waiting = threading.Lock()  # the system tells a status only once
 
     def call(self, work: Callable[[], Any]) -> Any:
         try:
             self._connection.send(work)
             return self._connection.recv()
         except (EOFError, OSError) as error:
-            self._process.join(END_SECONDS)
-            how = _how(self._process.exitcode)
+            how = _how(self._wait(END_SECONDS))
             self.kill()
             raise OracleFailure(
                 f"worker process must live until its unit is done; it {how}."
@@ -116,7 +116,12 @@ class _Child:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._wait()
+
+    def _wait(self, seconds: float | None = None) -> int | None:
+        with self._waiting:
+            self._process.join(seconds)
+            return self._process.exitcode
 
 
 def _how(status: int | None) -> str:
