@@ -90,7 +90,8 @@ class Trainer:
     clip_norm
         Largest global norm of the gradients; 0 switches clipping off.
     schedule
-        Learning rate over iterations: "constant", or "cosine" down to 0.
+        Learning rate over iterations: "constant", or "cosine" down to 0. Continuous
+        flossing and homeostasis of the biases follow it.
     seed
         Seed of the order and draws of training data, and of random feedback.
     threads
@@ -284,21 +285,32 @@ class Trainer:
         batch = self.task.train_batch(at, self.batch_size, self.seed)
         return self._apply_flossing(self.network.run(batch.x, threads=self.threads))
 
-    def _apply_flossing(self, record: Record) -> FlossingStep:
+    def _apply_flossing(self, record: Record, scale: float = 1.0) -> FlossingStep:
         """Move the weights by the flossing of a trial, and the biases with them."""
         network, flossing = self.network, cast(Flossing, self.flossing)
         threads = self.threads
         step = flossing.step(network, record, self.flossing_state, threads=threads)
-        network.params.w_rec[...] += step.move.astype(network.dtype)
+        network.params.w_rec[...] += (scale * step.move).astype(network.dtype)
         self.flossed.append(float(step.exponents[0]))
-        self._apply_intrinsic(record)
+        self._apply_intrinsic(record, scale)
         network.constrain()
         return step
 
-    def _apply_intrinsic(self, record: AnyRecord) -> None:
+    def _apply_intrinsic(self, record: AnyRecord, scale: float) -> None:
         if self.intrinsic is not None:
             move = self.intrinsic.displacement(self.network, record)
-            self.network.params.bias[...] += move["bias"]
+            self.network.params.bias[...] += scale * move["bias"]
+
+    def _stabilise(self, record: AnyRecord) -> None:
+        """Do what flossing and homeostasis do all along, slower as the schedule says.
+
+        Else they would go on to shift a network that cannot learn to follow any more.
+        """
+        scale = self._learning_rate_scale()
+        if self.flossing is not None and self.flossing.continuous:
+            self._apply_flossing(cast(Record, record), scale)
+        else:
+            self._apply_intrinsic(record, scale)
 
     def _step_at_end(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a whole batch and update once."""
@@ -332,10 +344,7 @@ class Trainer:
         norm = self._update(estimate, result.value)
         if self.terms:
             self._apply_terms(whole.output)
-        if self.flossing is not None and self.flossing.continuous:
-            self._apply_flossing(whole)
-        else:
-            self._apply_intrinsic(record)
+        self._stabilise(record)
         return result, mean_rate(record, network.dt), norm
 
     def _run(self, x: np.ndarray) -> AnyRecord:
@@ -399,10 +408,7 @@ class Trainer:
             )
             estimate = rule.step(network, record, signal, traces, threads=threads)
             norm = self._update(estimate, result.value)
-            if self.flossing is not None and self.flossing.continuous:
-                self._apply_flossing(record)
-            else:
-                self._apply_intrinsic(record)
+            self._stabilise(record)
         if self.terms:
             self._apply_terms(outputs)
         rate = None

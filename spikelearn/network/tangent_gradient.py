@@ -55,11 +55,11 @@ def exact_gradient(
                 at = linearised.linear.at_a
                 change = v - linearised.linear.beta * before[..., at : at + n_pad]
             g = now[:, None, :] * change
-        total += np.einsum("bki,bkj->ij", arriving[..., :n], g[..., :n])
+        total += arriving[..., :n].reshape(-1, n).T @ g[..., :n].reshape(-1, n)
         if bend is not None:
             state, into, _ = linearised.backwards(state, now, old)
             output = record.trajectory.output[:, t, :n]
-            total += np.einsum("bi,bj->ij", into[:, 0, :n], output)
+            total += into[:, 0, :n].T @ output
             state[:, 0, :n_pad] += bend[:, t] * np.sum(sent * v, axis=1)
     return total
 
