@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ def write_init_gain(
         title,
         tag("header", tag("h1", title), tag("p", origin)),
         section("Verdicts", _verdicts(claims)),
-        section("Parts", _shares(claims)),
+        section("Effects in every part", _effects(claims)),
+        section("Part of the loss gap that flossing recovers", *_recovered(claims)),
         section("Figures", *(figure(chart) for chart in charts)),
         section("Run it again", tag("pre", command)),
     )
@@ -83,6 +84,7 @@ def _verdicts(claims: Iterable[Row]) -> Markup:
         "verdict",
         "effect",
         "95 % interval",
+        "on the way",
         "seeds",
         "test",
     )
@@ -94,30 +96,44 @@ def _verdicts(claims: Iterable[Row]) -> Markup:
             " to ",
             significant(claim["ci_high"], 3),
         )
-        effect = significant(claim["effect"], 3)
+        effect, other = (
+            significant(source["effect"], 3)
+            for source in (claim, claim["detail"]["on_the_way"])
+        )
         start = [claim["id"], claim["statement"], claim["verdict"], effect, interval]
-        lines.append([*start, str(claim["n"]), claim["test"]])
-    return table(heads, lines, numeric=(3, 5))
+        lines.append([*start, other, str(claim["n"]), claim["test"]])
+    return table(heads, lines, numeric=(3, 5, 6))
 
 
-def _shares(claims: Iterable[Row]) -> Markup:
-    """Return the effect in every part of every claim."""
-    claims = list(claims)
-    names = list(dict.fromkeys(n for c in claims for n in c["detail"]["parts"]))
+def _by_part(columns: Mapping[str, Mapping[str, float | None]]) -> Markup:
+    """Return a table of parts by columns; a part may lack a number."""
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
     lines = [
         [
             name,
             *(
-                significant(c["detail"]["parts"].get(name), 3)
-                if name in c["detail"]["parts"]
-                else ""
-                for c in claims
+                significant(column[name], 3) if column.get(name) is not None else ""
+                for column in columns.values()
             ),
         ]
         for name in names
     ]
-    heads = ["part", *(claim["id"] for claim in claims)]
-    return table(heads, lines, numeric=range(1, len(heads)))
+    return table(["part", *columns], lines, numeric=range(1, len(columns) + 1))
+
+
+def _effects(claims: Iterable[Row]) -> Markup:
+    return _by_part({claim["id"]: claim["detail"]["parts"] for claim in claims})
+
+
+def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
+    """Yield a table for the loss at the end, and one for that on the way."""
+    details = {c["id"]: c["detail"] for c in claims if "recovered" in c["detail"]}
+    ends = {id: detail["recovered"] for id, detail in details.items()}
+    ways = {id: detail["on_the_way"]["recovered"] for id, detail in details.items()}
+    yield tag("p", "Of the test loss, from the worst gain (0) to the best (1):")
+    yield _by_part(ends)
+    yield tag("p", "Of the mean training loss:")
+    yield _by_part(ways)
 
 
 def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:

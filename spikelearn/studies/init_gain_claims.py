@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,29 @@ def claims(rows: list[Row]) -> list[Claim]:
     a seed; intervals are over seeds. A claim is "reproduced" if the whole interval lies
     where it says and three quarters of the parts have its sign, and "depends" if only
     the first holds. One seed alone gives no verdict.
+
+    Verdicts are on the test loss at the end. The same numbers for the loss of all
+    training batches, each of which is new, before it is learned from, say how fast
+    networks learn: `detail["on_the_way"]`.
     """
     if len({row["seed"] for row in rows}) < 2:
         return []
-    found = [
+    on_the_way = _claims([r | {"test_loss": r["training_loss"]} for r in rows])
+    return [
+        replace(claim, detail=claim.detail | {"on_the_way": _numbers(other)})
+        for claim, other in zip(_claims(rows), on_the_way, strict=True)
+    ]
+
+
+def _numbers(claim: Claim) -> dict[str, Any]:
+    """Return what a claim says of another loss."""
+    names = ("verdict", "effect", "ci_low", "ci_high")
+    detail = {n: v for n, v in claim.detail.items() if n in ("parts", "recovered")}
+    return {name: getattr(claim, name) for name in names} | detail
+
+
+def _claims(rows: list[Row]) -> list[Claim]:
+    return [
         _a1(rows),
         _a2(rows),
         _a3(rows),
@@ -42,7 +62,6 @@ def claims(rows: list[Row]) -> list[Claim]:
             for claim in _a4_a5(rows, flossing)
         ),
     ]
-    return found
 
 
 def _parts(rows: Iterable[Row], *names: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 from spikelearn.errors import InvalidValue, optional_import, require
 from spikelearn.studies.base import Row, Verdict
 
-__all__ = ["Estimate", "by_seed", "overall", "paired_difference", "rank_correlation"]
+__all__ = ["Estimate", "by_seed", "paired_difference"]
 
 CONFIDENCE = 0.95
 
@@ -34,8 +34,7 @@ class Estimate:
     n
         Number of seeds.
     size
-        Effect in standard deviations (Cohen's d_z; None if they are all the same), or
-        the correlation itself.
+        Effect in standard deviations (Cohen's d_z; None if they are all the same).
     test
         What was done, in words.
     """
@@ -61,12 +60,6 @@ class Estimate:
         high_enough = above is None or self.ci_low > above
         low_enough = below is None or self.ci_high < below
         return "reproduced" if high_enough and low_enough else "not reproduced"
-
-
-def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict that all parts share, or "depends"."""
-    distinct = set(verdicts)
-    return distinct.pop() if len(distinct) == 1 else "depends"
 
 
 def by_seed(rows: Iterable[Row], name: str, **where: Any) -> dict[int, float | None]:
@@ -118,48 +111,6 @@ def paired_difference(
         n=len(d),
         size=mean / sd if sd > 0 else None,
         test="mean of differences paired by seed, Student's 95 % interval",
-    )
-
-
-def rank_correlation(rows: Iterable[Row], x: str, y: str) -> Estimate:
-    """Return Spearman's correlation within seeds, averaged over them.
-
-        mean(rho) +- t_(n-1) sd(rho) / sqrt(n),    cut to -1 ... 1
-
-    Parameters
-    ----------
-    rows
-        Units, several for each seed; those where a value is None are left out. Seeds
-        with fewer than three rows or a constant column are left out, too.
-    x, y
-        Names of the columns.
-
-    Raises
-    ------
-    InvalidValue
-        If fewer than two seeds are left.
-    """
-    stats = optional_import("scipy.stats", "studies", "statistics of a study")
-    values: dict[int, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row[x] is not None and row[y] is not None:
-            values.setdefault(row["seed"], []).append((row[x], row[y]))
-    tables = [np.array(pairs) for pairs in values.values() if len(pairs) >= 3]
-    rho = [
-        stats.spearmanr(table).statistic
-        for table in tables
-        if np.all(np.ptp(table, axis=0) > 0)
-    ]
-    rule = "must have two seeds or more with three different rows"
-    require(len(rho) >= 2, f"rank_correlation({x!r}, {y!r})", rule, len(rho))
-    mean, half, _ = _student(rho)
-    return Estimate(
-        effect=mean,
-        ci_low=max(mean - half, -1.0),
-        ci_high=min(mean + half, 1.0),
-        n=len(rho),
-        size=mean,
-        test="mean of Spearman correlations within seeds, Student's 95 % interval",
     )
 
 

@@ -37,6 +37,7 @@ def made(loss, *, seeds=5, noise=0.01, cells=("rate", "LIF"), tasks=("dms",)):
                             }
                             value = loss(row) + noise * rng.standard_normal()
                             row["test_loss"] = value
+                            row["training_loss"] = 2 * value
                             row["lam_start"] = np.log(gain)
                             row["lam_end"] = np.log(gain) * (1 - value)
                             row["curve"] = [value, value]
@@ -65,6 +66,11 @@ def test_a_table_that_shows_everything():
     assert recovered["dms rate"] == pytest.approx((0.9 - 0.11) / gap, abs=0.05)
     assert found["A4 pre-local"].detail["recovered_enough"] == ["dms LIF", "dms rate"]
     assert found["A1"].n == 5
+    for claim in found.values():
+        other = claim.detail["on_the_way"]
+        doubled = 1 if claim.id[:2] in ("A2", "A3", "A5") else 2
+        assert other["effect"] == pytest.approx(doubled * claim.effect)
+    assert found["A4 pre-local"].detail["on_the_way"]["recovered"] == recovered
 
 
 def test_noise_alone_shows_nothing():

@@ -9,12 +9,7 @@ import pytest
 from scipy import stats
 
 from spikelearn.errors import InvalidValue
-from spikelearn.studies.statistics import (
-    by_seed,
-    overall,
-    paired_difference,
-    rank_correlation,
-)
+from spikelearn.studies.statistics import by_seed, paired_difference
 
 
 def table(n_seeds=6, slope=1.0, noise=0.3, rng=0):
@@ -60,48 +55,9 @@ def test_a_column_by_seed_is_unambiguous():
     assert len(by_seed(table(), "loss", gain=1.0)) == 6
 
 
-@pytest.mark.parametrize(("slope", "sign"), [(1.0, 1), (-1.0, -1)])
-def test_a_rank_correlation_is_the_mean_over_seeds(slope, sign):
-    rows = table(slope=slope)
-    found = rank_correlation(rows, "gain", "loss")
-    each = []
-    for seed in range(6):
-        values = [(row["gain"], row["loss"]) for row in rows if row["seed"] == seed]
-        each.append(stats.spearmanr(values).statistic)
-    assert found.effect == pytest.approx(np.mean(each))
-    assert -1 <= found.ci_low <= found.effect <= found.ci_high <= 1
-    assert found.effect * sign > 0.5
-    verdict = found.verdict(above=0) if sign > 0 else found.verdict(below=0)
-    assert verdict == "reproduced"
-
-
-def test_noise_is_not_correlated():
-    found = rank_correlation(table(n_seeds=20, slope=0.0), "gain", "loss")
-    assert found.verdict(above=0) == found.verdict(below=0) == "not reproduced"
-    assert found.verdict(above=-0.5, below=0.5) == "reproduced"
-
-
-def test_seeds_without_enough_values_are_left_out():
-    rows = table(n_seeds=4)
-    for row in rows:
-        if row["seed"] == 0:
-            row["loss"] = 1.0  # constant
-        if row["seed"] == 1 and row["gain"] > 0.9:
-            row["loss"] = None  # one value is left
-    assert rank_correlation(rows, "gain", "loss").n == 2
-    with pytest.raises(InvalidValue, match="two seeds or more"):
-        rank_correlation(rows[:2], "gain", "loss")
-
-
 def test_a_verdict_needs_a_bound_and_the_whole_interval():
     found = paired_difference({0: 1.0, 1: 2.0}, {0: 0.0, 1: 0.0})
     touching = dataclasses.replace(found, ci_low=0.0)
     assert touching.verdict(above=0) == "not reproduced"
     with pytest.raises(InvalidValue, match="must have a bound"):
         found.verdict()
-
-
-def test_parts_that_differ_make_a_verdict_depend():
-    assert overall(["reproduced", "reproduced"]) == "reproduced"
-    assert overall(["not reproduced"]) == "not reproduced"
-    assert overall(["reproduced", "not reproduced"]) == "depends"
