@@ -415,7 +415,10 @@ def fresh(network):
 
 @pytest.mark.parametrize(
     ("activation", "gain"),
-    [*(("relu", g) for g in (0.1, 0.3, 1.0, 2.0, 3.0)), *(("tanh", g) for g in (1, 3))],
+    [
+        *(("relu", g) for g in (0.1, 0.3, 1.0, 2.0, 3.0)),
+        *(("tanh", g) for g in (1.0, 2.0, 3.0)),
+    ],
 )
 def test_the_tangent_term_brings_exponents_to_0(activation, gain):
     network = rate_network(gain, activation=activation)
@@ -427,7 +430,7 @@ def test_the_tangent_term_brings_exponents_to_0(activation, gain):
     assert abs(found) < 3e-3 + error
 
 
-@pytest.mark.parametrize("gain", [0.1, 3.0])
+@pytest.mark.parametrize("gain", [0.1, 0.3, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_scaling_brings_exponents_to_0(activation, gain):
     network = rate_network(gain, activation=activation)
@@ -759,3 +762,28 @@ def test_biases_move_once_per_trial(continuous):
     moved = weights(trainer)["bias"] - before
     assert np.abs(expected).max() > 1e-3
     np.testing.assert_allclose(moved, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("update_every", [0, 3])
+def test_flossing_and_biases_follow_the_step_size(update_every):
+    """Else they would shift a network that cannot learn to follow any more."""
+    moved = []
+    for schedule in ("constant", "cosine"):
+        trainer = make_trainer(
+            EProp(),
+            trainable=("w_out",),
+            flossing=Flossing(continuous=True),
+            intrinsic=IntrinsicPlasticity(5.0, 0.2),
+            schedule=schedule,
+            iterations=2 if update_every == 0 else 1,
+            update_every=update_every,
+        )
+        trainer.iteration = 1  # half of the way, or its end
+        before = weights(trainer)
+        train(trainer, 1)
+        after = weights(trainer)
+        moved.append({name: after[name] - before[name] for name in ("w_rec", "bias")})
+    share = 0.5 if update_every == 0 else 0.0
+    for name, full in moved[0].items():
+        assert np.abs(full).max() > 1e-3
+        np.testing.assert_allclose(moved[1][name], share * full, atol=1e-12)
