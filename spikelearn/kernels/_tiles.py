@@ -30,7 +30,7 @@ from spikelearn.kernels._llvm import (
 
 # Rows and vectors of a block whose sums fill the registers: with AVX-512 24 of 32, with
 # AVX2 12 of 16, of which a vector takes two.
-TILE_ROWS, TILE_VECTORS = 6, 4 if _host_has("avx512f") else 1
+TILE_ROWS, TILE_VECTORS = 5, 4 if _host_has("avx512f") else 1
 
 # By the bits of a float: the bits of its fraction, and the bias of its exponent.
 FLOAT_PARTS = {32: (23, 127), 64: (52, 1023)}

@@ -13,9 +13,9 @@ or with f outside of the leak, where W reads the state itself, as
 
     q_i = alpha_s q_i + W q_v,   q_v = alpha_m q_v + zeta f'(u) q_i.
 
-k vectors of each sample are orthonormalised after every step (modified Gram-Schmidt:
-D Q = Q' R), so that the mean of log R_bb is the b-th Lyapunov exponent. Beside R, a
-step leaves what its derivative with respect to a weight consists of:
+k vectors of each sample are orthonormalised after every step, D Q = Q' R, so that the
+mean of log R_bb is the b-th Lyapunov exponent. Beside R, a step leaves what its
+derivative with respect to a weight consists of:
 
     d log R_bb / dW_ij = post_bi pre_bj,   post_b = (dq/d(W g))^T q'_b,  pre = g R^-1
 
@@ -27,20 +27,14 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from spikelearn.kernels import inlined, kernel
-from spikelearn.kernels.matmul import (
-    add_transposed,
-    list_terms,
-    multiply_columns,
-    pack,
-    share_columns,
-)
+from spikelearn.kernels import inlined, kernel, team
+from spikelearn.kernels._tiles import TILE_ROWS
+from spikelearn.kernels.matmul import add_transposed, list_terms, multiply, pack
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
 from spikelearn.kernels.team import APART, take_place, wait_for
 from spikelearn.kernels.vector import (
-    BLOCK,
     acquire,
     bare,
     load,
@@ -51,6 +45,10 @@ from spikelearn.kernels.vector import (
     width,
     zero_rows,
 )
+
+RING = 8
+"""Steps that members of a team can be apart."""
+PATIENCE = 10 * team.PATIENCE  # a pass takes much longer than one of the network
 
 
 class Linear(NamedTuple):
@@ -74,11 +72,20 @@ class Linear(NamedTuple):
     reset_to_zero: bool  # a spike ends the leak: alpha_m (1 - z) in place of alpha_m
 
 
+class Path(NamedTuple):
+    """The linear step, and the trajectory along which it is taken."""
+
+    linear: Linear
+    panels: Any  # Panels: W by rows of presynaptic neurons
+    gate: Any  # (B, T, n_pad): psi or f'
+    distance: Any  # (B, T, n_pad): v - A, which is above 0 where there is a spike
+
+
 class Tangents(NamedTuple):
     """The vectors, and what their steps leave behind; nobody asked for 0 steps."""
 
     q: Any  # (B, k, size)
-    log_r: Any  # (B, T, k): log R_bb
+    log_r: Any  # (B, T, k): R_bb, of which the caller takes the logarithm
     r: Any  # (B, T or 0, k, k): R, upper triangular
     kept: Any  # (B, T or 0, k, size): the vectors after every step
     post: Any  # (B, T or 0, k, n_pad)
@@ -86,12 +93,13 @@ class Tangents(NamedTuple):
 
 
 class TangentRoom(NamedTuple):
-    """What a group of samples computes with."""
+    """What a group of samples, or a member of a team, computes with."""
 
     g: Any  # (samples * k, 1, n_pad)
     arriving: Any  # (samples * k, 1, n_pad)
     active: Any  # (n_pad + LANES,) int32: the neurons whose gate is not closed
     r: Any  # (k, k)
+    smallest: float  # part of a squared length that may be left by earlier vectors
 
 
 @kernel
@@ -111,221 +119,242 @@ def gates(cell, distance, begin, end, out):
 
 
 @kernel
-def propagate(linear, panels, gate, distance, begin, end, room, out):
+def propagate(path, begin, end, room, out):
     """Take the vectors of samples `begin` to `end` through all steps of their gates.
 
-    `panels` is W by rows of presynaptic neurons. Each step is divided by its R.
+    Each step is divided by its R.
 
     Mutates
     -------
     room : TangentRoom
     out : Tangents
     """
-    linear, panels, gate, distance = (
-        bare(linear),
-        bare(panels),
-        bare(gate),
-        bare(distance),
-    )
-    room, out = bare(room), bare(out)
-    k, high = out.q.shape[1], linear.alpha_m.size
-    for t in range(gate.shape[1]):
-        _send_all(linear, gate, begin, end, t, room, out)
-        _move(linear, panels, gate, distance, begin, end, t, 0, high, room, out)
+    path, room, out = bare(path), bare(room), bare(out)
+    q, k = out.q, out.q.shape[1]
+    for t in range(path.gate.shape[1]):
+        _move(path, begin, end, t, 0, k, q, begin, begin, room)
         for b in range(begin, end):
-            _divide(linear, gate, b, t, (b - begin) * k, room, out)
+            _divide(path, b, t, 0, k, (b - begin) * k, q, b, room, out)
 
 
 @kernel
-def propagate_in_team(linear, panels, gate, distance, counters, members, room, out):
+def propagate_in_team(path, counters, members, ring, room, out):
     """Do one member's part of `propagate` for a single sample.
 
-    Every member calls it, with room of its own. A member moves the neurons of its
-    columns; the first one orthonormalises.
+    A vector depends on those before it and on none behind it. So each member has
+    vectors of its own, and those with the first ones run ahead.
 
     Mutates
     -------
-    counters : (APART * (3 + members),) int64 array, zero before
+    counters : (APART * (2 + members),) int64 array, zero before
+    ring : (RING, k, size) array
+        The vectors of the last steps. The last row has those before the first step.
     room : TangentRoom
+        Of this member.
     out : Tangents
+        All but `q`.
     """
-    linear, panels, gate, distance = (
-        bare(linear),
-        bare(panels),
-        bare(gate),
-        bare(distance),
-    )
-    counters, room, out = bare(counters), bare(room), bare(out)
-    me = take_place(counters, members)
+    path, counters, ring = bare(path), bare(counters), bare(ring)
+    room, out = bare(room), bare(out)
+    me, k, last = take_place(counters, members, PATIENCE), ring.shape[1], RING - 1
     if me >= 0:
-        here, done = acquire(counters, APART), APART * (2 + members)
-        low, high = share_columns(me, here, room.g)
-        for t in range(gate.shape[1]):
-            _send_all(linear, gate, 0, 1, t, room, out)
-            _meet(counters, me, here, 2 * t + 1)  # nobody reads q any more
-            _move(linear, panels, gate, distance, 0, 1, t, low, high, room, out)
-            _meet(counters, me, here if me == 0 else 0, 2 * t + 2)
-            if me == 0:
-                _divide(linear, gate, 0, t, 0, room, out)
-                release(counters, done, t + 1)
-            else:
-                wait_for(counters, done, t + 1)
+        here, blocks = acquire(counters, APART), -(-k // TILE_ROWS)
+        low = me * blocks // here * TILE_ROWS
+        high = min((me + 1) * blocks // here * TILE_ROWS, k)
+        before, now = last, 0
+        for t in range(path.gate.shape[1]):
+            for other in range(me + 1, here):  # they may still read what is written
+                wait_for(counters, APART * (2 + other), t - last)
+            _move(path, 0, 1, t, low, high, ring, before, now, room)
+            for other in range(me):
+                wait_for(counters, APART * (2 + other), t + 1)
+            _divide(path, 0, t, low, high, 0, ring, now, room, out)
+            release(counters, APART * (2 + me), t + 1)
+            before, now = now, now + 1 if now < last else 0
 
 
 @inlined
-def _meet(counters, me, members, value):
-    """Say how far a member is, and wait until so many are there, too."""
-    release(counters, APART * (2 + me), value)
-    for other in range(members):
-        wait_for(counters, APART * (2 + other), value)
+def _move(path, begin, end, t, low, high, q, before, now, room):
+    """Do the linear step of vectors `low` to `high`, of all for several samples.
 
-
-@inlined
-def _send_all(linear, gate, begin, end, t, room, out):
-    k = out.q.shape[1]
+    Those of sample `begin` are in row `before` of q, and come to row `now`; the others
+    follow. Mutates `q`, `room`.
+    """
+    n, k, some = path.panels.n_rows, q.shape[1], high - low
+    g, arriving, active = room.g, room.arriving, room.active
     for b in range(begin, end):
-        for a in range(k):
-            _send(linear, gate, b, t, a, (b - begin) * k + a, out.q, room.g)
-
-
-@inlined
-def _move(linear, panels, gate, distance, begin, end, t, low, high, room, out):
-    """Do the linear step of columns `low` to `high`. Mutates `room`, `out`."""
-    n, k = panels.n_rows, out.q.shape[1]
-    n_rows = (end - begin) * k
+        for a in range(low, high):
+            row = (b - begin) * k + a
+            _send(path, b, t, q, (before + b - begin, a), g, row)
     # Where the vectors of a sample fill a block of rows, its closed gates are left out.
-    alone = not linear.outside and (k >= 4 or n_rows == k)
-    g, arriving = room.g, room.arriving
+    alone = not path.linear.outside and (some >= 4 or end - begin == 1)
     if not alone:
-        multiply_columns(g, 0, 0, n, panels, 0, n_rows, low, high, arriving)
+        multiply(g, low, 0, n, path.panels, 0, (end - begin) * some, arriving)
     for b in range(begin, end):
-        first = (b - begin) * k
-        at = first
+        first, at = (b - begin) * k + low, (b - begin) * some
         if alone:
-            some, at = (room.active, 0, list_terms(gate, (b, t), n, room.active)), 0
-            multiply_columns(g, first, 0, some, panels, 0, k, low, high, arriving)
-        for a in range(k):
-            rows = (first + a, at + a)
-            _step(linear, gate, distance, b, t, a, rows, low, high, room, out.q)
+            terms, at = (active, 0, list_terms(path.gate, (b, t), n, active)), 0
+            multiply(g, first, 0, terms, path.panels, 0, some, arriving)
+        for a in range(some):
+            rows = (before + b - begin, now + b - begin, low + a, first + a, at + a)
+            _step(path, b, t, q, rows, room)
 
 
 @inlined
-def _divide(linear, gate, b, t, first, room, out):
-    """Orthonormalise, and keep what was asked for. Mutates `room`, `out`."""
-    _orthonormalise(b, t, first, room, out)
-    if out.post.shape[1] > 0:
-        _keep_factors(linear, gate, b, t, first, room, out)
-    if out.kept.shape[1] > 0:
-        for a in range(out.q.shape[1]):
-            for j in range(0, out.q.shape[2], width(out.q)):
-                store(out.kept, (b, t, a, j), load(out.q, (b, a, j)))
-
-
-@inlined
-def _send(linear, gate, b, t, a, row, q, g):
+def _send(path, b, t, q, row, g, to):
     """Write what the neurons send to each other. Mutates `g`."""
+    linear = path.linear
     for j in range(0, linear.alpha_m.size, width(g)):
-        sent = load(q, (b, a, j))
+        sent = load(q, (*row, j))
         if not linear.outside:
             if linear.at_a > 0:
-                sent = sent - load(linear.beta, j) * load(q, (b, a, linear.at_a + j))
-            sent = sent * load(gate, (b, t, j))
-        store(g, (row, 0, j), sent)
+                sent = sent - load(linear.beta, j) * load(q, (*row, linear.at_a + j))
+            sent = sent * load(path.gate, (b, t, j))
+        store(g, (to, 0, j), sent)
 
 
 @inlined
-def _step(linear, gate, distance, b, t, a, rows, low, high, room, q):
+def _step(path, b, t, q, rows, room):
     """Do the linear step with what arrives. Mutates `q`."""
-    row, arrived = rows
-    for j in range(low, high, width(q)):
+    linear, (before, now, a, row, arrived) = path.linear, rows
+    for j in range(0, linear.alpha_m.size, width(q)):
         c = load(room.arriving, (arrived, 0, j))
         i = load(linear.into_i, j) * c
         if linear.at_i > 0:
-            i += load(linear.alpha_s, j) * load(q, (b, a, linear.at_i + j))
-            store(q, (b, a, linear.at_i + j), i)
+            i += load(linear.alpha_s, j) * load(q, (before, a, linear.at_i + j))
+            store(q, (now, a, linear.at_i + j), i)
         g, leak = load(room.g, (row, 0, j)), load(linear.alpha_m, j)
-        v, zeta = load(q, (b, a, j)), load(linear.zeta, j)
+        v, zeta = load(q, (before, a, j)), load(linear.zeta, j)
         if linear.outside:
-            v = leak * v + zeta * load(gate, (b, t, j)) * i
+            v = leak * v + zeta * load(path.gate, (b, t, j)) * i
         else:
             if linear.reset_to_zero:
-                leak = select(load(distance, (b, t, j)) > 0, 0, leak)
+                leak = select(load(path.distance, (b, t, j)) > 0, 0, leak)
             i += load(linear.into_v, j) * c
             v = leak * v + zeta * i - load(linear.off_v, j) * g
-        store(q, (b, a, j), v)
         if linear.at_a > 0:
             into = load(linear.into_a, j) * g
-            into += load(linear.rho, j) * load(q, (b, a, linear.at_a + j))
-            store(q, (b, a, linear.at_a + j), into)
+            into += load(linear.rho, j) * load(q, (before, a, linear.at_a + j))
+            store(q, (now, a, linear.at_a + j), into)
+        store(q, (now, a, j), v)
 
 
 @inlined
-def _orthonormalise(b, t, first, room, out):
-    """Set D Q = Q' R by modified Gram-Schmidt; `room.g` becomes g R^-1.
+def _divide(path, b, t, low, high, first, q, at, room, out):
+    """Make vectors `low` to `high` orthonormal, also to all before them.
 
-    Mutates `room`, `out`.
+    They are in row `at` of q; g begins with row `first`. Mutates `q`, `room`, `out`.
     """
-    k, q, g, r = out.q.shape[1], out.q, room.g, room.r
-    for a in range(k):
-        r[a, a] = math.sqrt(_dot(q, (b, a), (b, a)))
-        out.log_r[b, t, a] = math.log(r[a, a])
-        _scale(q, (b, a), 1 / r[a, a])
-        if out.pre.shape[1] > 0:
-            _scale(g, (first + a, 0), 1 / r[a, a])
-        for c in range(a + 1, k):  # they do not wait for each other
-            r[a, c] = _dot(q, (b, a), (b, c))
-            _subtract(q, (b, a), (b, c), r[a, c])
-            if out.pre.shape[1] > 0:
-                _subtract(g, (first + a, 0), (first + c, 0), r[a, c])
-    if out.r.shape[1] > 0:
-        for a in range(k):
-            for c in range(a + 1):
-                out.r[b, t, c, a] = r[c, a]
+    for begin in range(low, high, TILE_ROWS):
+        end = min(begin + TILE_ROWS, high)
+        if _factorise(begin, end, q, at, room):
+            for j in range(0, q.shape[2], width(q)):
+                _solve(begin, end, q, at, j, room.r)
+        else:
+            _orthonormalise(begin, end, q, at, room.r)
+    for c in range(low, high):
+        out.log_r[b, t, c] = room.r[c, c]
+        if out.r.shape[1] > 0:
+            for a in range(c + 1):
+                out.r[b, t, a, c] = room.r[a, c]
+        if out.kept.shape[1] > 0:
+            for j in range(0, q.shape[2], width(q)):
+                store(out.kept, (b, t, c, j), load(q, (at, c, j)))
+        if out.post.shape[1] > 0:
+            _keep_factors(path, b, t, c, first, q, at, room, out)
+
+
+@inlined
+def _factorise(low, high, q, at, room):
+    """Find the R of vectors `low` to `high`; all before them are orthonormal.
+
+    R is a factor of the scalar products, R^T R. They lose what is smaller than their
+    rounding error, and more of it than Gram-Schmidt: where too little of a vector is
+    its own, the result is False. Mutates `room.r`.
+    """
+    r = room.r
+    for c in range(low, high):
+        for a in range(0, low, 4):
+            _multiply(q, at, a, low, c, r)
+        for a in range(low, c + 1, 4):
+            _multiply(q, at, a, c + 1, c, r)
+        whole = r[c, c]
+        for a in range(low, c + 1):
+            for m in range(a):
+                r[a, c] -= r[m, a] * r[m, c]
+            if a < c:
+                r[a, c] /= r[a, a]
+        if not r[c, c] > room.smallest * whole:
+            return False
+        r[c, c] = math.sqrt(r[c, c])
+    return True
+
+
+@inlined
+def _multiply(q, at, a, end, c, r):
+    """Set r[a:end, c], or four of them, to scalar products. Mutates `r`."""
+    a1, a2, a3 = min(a + 1, end - 1), min(a + 2, end - 1), min(a + 3, end - 1)
+    s0, s1, s2, s3 = zero_rows(q, 4, 1)  # they do not wait for each other
+    for j in range(0, q.shape[2], width(q)):
+        one = load(q, (at, c, j))
+        s0 += one * load(q, (at, a, j))
+        s1 += one * load(q, (at, a1, j))
+        s2 += one * load(q, (at, a2, j))
+        s3 += one * load(q, (at, a3, j))
+    r[a, c], r[a1, c], r[a2, c], r[a3, c] = total(s0), total(s1), total(s2), total(s3)
+
+
+@inlined
+def _solve(low, high, q, at, j, r):
+    """Divide one vector of columns by R. Mutates `q`."""
+    for c in range(low, high):
+        rest = load(q, (at, c, j))
+        for a in range(c):
+            rest = rest - r[a, c] * load(q, (at, a, j))
+        store(q, (at, c, j), (1 / r[c, c]) * rest)
+
+
+@inlined
+def _orthonormalise(low, high, q, at, r):
+    """Do the same by modified Gram-Schmidt. Mutates `q`, `r`."""
+    for c in range(low, high):
+        for a in range(c):
+            r[a, c] = _dot(q, (at, a), (at, c))
+            for j in range(0, q.shape[2], width(q)):
+                rest = load(q, (at, c, j)) - r[a, c] * load(q, (at, a, j))
+                store(q, (at, c, j), rest)
+        r[c, c] = math.sqrt(_dot(q, (at, c), (at, c)))
+        for j in range(0, q.shape[2], width(q)):
+            store(q, (at, c, j), (1 / r[c, c]) * load(q, (at, c, j)))
 
 
 @inlined
 def _dot(x, one, other):
     """Return the product of two rows of an array."""
-    n, lanes = x.shape[2], width(x)
-    whole = n - n % (BLOCK * lanes)
-    (wide,), (narrow,) = zero_rows(x, 1, BLOCK), zero_rows(x, 1, 1)
-    for j in range(0, whole, BLOCK * lanes):
-        wide += load(x, (*one, j), BLOCK) * load(x, (*other, j), BLOCK)
-    for j in range(whole, n, lanes):
-        narrow += load(x, (*one, j)) * load(x, (*other, j))
-    return total(wide) + total(narrow)
-
-
-@inlined
-def _subtract(x, one, other, factor):
-    """Take a multiple of one row off another. Mutates `x`."""
+    (result,) = zero_rows(x, 1, 1)
     for j in range(0, x.shape[2], width(x)):
-        rest = load(x, (*other, j)) - factor * load(x, (*one, j))
-        store(x, (*other, j), rest)
+        result += load(x, (*one, j)) * load(x, (*other, j))
+    return total(result)
 
 
 @inlined
-def _scale(x, row, factor):
-    for j in range(0, x.shape[2], width(x)):
-        store(x, (*row, j), factor * load(x, (*row, j)))
-
-
-@inlined
-def _keep_factors(linear, gate, b, t, first, room, out):
-    """Keep the factors of the derivative of log R. Mutates `out`."""
-    q = out.q
-    for a in range(q.shape[1]):
-        for j in range(0, linear.alpha_m.size, width(q)):
-            post = load(linear.zeta, j) * load(q, (b, a, j))
-            if linear.outside:
-                post = post * load(gate, (b, t, j))
-            if linear.at_i > 0:
-                post += load(q, (b, a, linear.at_i + j))
-            post = load(linear.into_i, j) * post
-            direct = load(linear.into_v, j) * load(linear.zeta, j)
-            post += direct * load(q, (b, a, j))
-            store(out.post, (b, t, a, j), post)
-            store(out.pre, (b, t, a, j), load(room.g, (first + a, 0, j)))
+def _keep_factors(path, b, t, c, first, q, at, room, out):
+    """Keep the factors of the derivative of log R of a vector. Mutates `out`."""
+    linear, r = path.linear, room.r
+    for j in range(0, linear.alpha_m.size, width(q)):
+        post = load(linear.zeta, j) * load(q, (at, c, j))
+        if linear.outside:
+            post = post * load(path.gate, (b, t, j))
+        if linear.at_i > 0:
+            post += load(q, (at, c, linear.at_i + j))
+        post = load(linear.into_i, j) * post
+        direct = load(linear.into_v, j) * load(linear.zeta, j)
+        post += direct * load(q, (at, c, j))
+        store(out.post, (b, t, c, j), post)
+        pre = load(room.g, (first + c, 0, j))
+        for a in range(c):
+            pre = pre - r[a, c] * load(out.pre, (b, t, a, j))
+        store(out.pre, (b, t, c, j), (1 / r[c, c]) * pre)
 
 
 @kernel

@@ -68,7 +68,7 @@ def forward_in_team(cell, weights, events, team, state, out):
         All but `first`, `spike` and `y`.
     """
     counters = bare(team.counters)
-    me = take_place(counters, team.members)
+    me = take_place(counters, team.members, PATIENCE)
     if me >= 0:
         n_members = acquire(counters, APART)
         _steps(
@@ -84,12 +84,15 @@ def forward_in_team(cell, weights, events, team, state, out):
 
 
 @inlined
-def take_place(counters, members):
-    """Return the number of a member, or -1 for who comes too late."""
+def take_place(counters, members, patience):
+    """Return the number of a member, or -1 for who comes too late.
+
+    The first one looks `patience` times for the others before it begins.
+    """
     me = fetch_add(counters, 0, 1)
     if me == 0:
         looks = 0
-        while acquire(counters, 0) < members and looks < PATIENCE:
+        while acquire(counters, 0) < members and looks < patience:
             looks += 1
         came = fetch_add(counters, 0, CLOSED)
         release(counters, APART, came)

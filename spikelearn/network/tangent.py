@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikelearn.errors import require
+from spikelearn.kernels._tiles import TILE_ROWS
 from spikelearn.kernels.adjoint import Part
 from spikelearn.kernels.matmul import Panels, pack
 from spikelearn.kernels.spiking import Cell, pad_cell
 from spikelearn.kernels.tangent import (
+    RING,
     Linear,
+    Path,
     TangentRoom,
     Tangents,
     add_outer,
@@ -269,7 +272,9 @@ class Linearised:
         )
         gate, distance = self.gates(record, threads), record.trajectory.distance
 
-        fixed = (self.linear, self.panels, gate, distance)
+        path = Path(self.linear, self.panels, gate, distance)
+
+        smallest = float(np.finfo(dtype).eps ** (1 / 3))
 
         def room(rows: int) -> TangentRoom:
             return TangentRoom(
@@ -277,20 +282,27 @@ class Linearised:
                 arriving=aligned_empty((rows, 1, n_pad), dtype),
                 active=np.empty(n_pad + LANES, np.int32),
                 r=np.zeros((k, k), dtype),
+                smallest=smallest,
             )
 
         def work(_: int, begin: int, end: int) -> None:
-            propagate(*fixed, begin, end, room((end - begin) * k), out)
+            propagate(path, begin, end, room((end - begin) * k), out)
 
-        if n_samples == 1 and threads > 1 and k * record.n_rec**2 >= SMALLEST_TEAM:
-            counters = np.zeros(APART * (3 + threads), np.int64)
+        members = min(threads, -(-k // TILE_ROWS))
+        if n_samples == 1 and members > 1 and k * record.n_rec**2 >= SMALLEST_TEAM:
+            counters = np.zeros(APART * (2 + members), np.int64)
+            ring = aligned_empty((RING, k, size), dtype)
+            ring[-1] = vectors[0]
 
             def take_part(*_: int) -> None:
-                propagate_in_team(*fixed, counters, threads, room(k), out)
+                propagate_in_team(path, counters, members, ring, room(k), out)
 
-            run_groups(take_part, threads, threads, threads)
+            run_groups(take_part, members, members, members)
+            vectors[0] = ring[(n_steps - 1) % RING]
         else:
             run_groups(work, n_samples, threads)
+        with np.errstate(all="ignore"):
+            np.log(out.log_r, out=out.log_r)
         self._require_growth(out.log_r)
         by_time = out.log_r.transpose(1, 0, 2)
         return TangentRecord(by_time, out.r, out.kept, out.post, out.pre)

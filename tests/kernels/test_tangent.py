@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from spikelearn.errors import InvalidValue
+from spikelearn.kernels._tiles import TILE_ROWS
+from spikelearn.kernels.tangent import propagate_in_team
 from spikelearn.kernels.vector import padded
-from spikelearn.network import ALIF, LIF, LeakyRate
+from spikelearn.network import ALIF, LIF, LeakyRate, tangent
 from spikelearn.network.cells import Surrogate
 from spikelearn.network.tangent import Jacobian, Linearised
 from tests.helpers import make_input, make_network, relative_error
@@ -211,13 +213,49 @@ def test_the_same_bits_for_any_number_of_threads_and_alone(name, dtype):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", ["ALIF synapses", "relu", "tanh outside synapses"])
 def test_a_team_gives_the_same_bits(name, dtype, monkeypatch):
-    network, record, options = case(name, 100, dtype, n_samples=1)
-    _, one = follow(network, record, options, k=5)
-    monkeypatch.setattr("spikelearn.network.tangent.SMALLEST_TEAM", 0)
-    for threads in (2, 3):
-        _, other = follow(network, record, options, k=5, threads=threads)
-        for field in ("log_r", "r", "kept", "post", "pre"):
-            assert np.array_equal(getattr(one, field), getattr(other, field)), field
+    network, record, options = case(name, 100, dtype, n_steps=40, n_samples=1)
+    linearised = Linearised(network, Jacobian(**options))
+
+    def follow(threads):
+        vectors = linearised.start(1, 12, np.random.default_rng(4))
+        asked = {"factors": True, "keep": True, "threads": threads}
+        return vars(linearised.run(record, vectors, **asked)) | {"last": vectors}
+
+    one = follow(1)
+    monkeypatch.setattr(tangent, "SMALLEST_TEAM", 0)
+    members = []
+
+    def watched(*given):
+        members.append(given[2])
+        propagate_in_team(*given)
+
+    monkeypatch.setattr(tangent, "propagate_in_team", watched)
+    for threads, most in ((2, 2), (3, 3), (8, 3)):
+        members.clear()
+        other = follow(threads)
+        assert members == [most] * most, "three blocks of vectors have three members"
+        for field, values in one.items():
+            assert np.array_equal(values, other[field]), field
+
+
+@pytest.mark.parametrize("name", ["LIF synapses", "relu"])
+@pytest.mark.parametrize("low", [1, TILE_ROWS, TILE_ROWS + 1])
+def test_vectors_that_are_almost_the_same(name, low):
+    """The factor of scalar products would not see what tells them apart."""
+    network, record, options = case(name, 20, n_steps=1, n_samples=1)
+    linearised = Linearised(network, Jacobian(**options))
+    vectors = linearised.start(1, 8, np.random.default_rng(0))
+    vectors[0, low] = vectors[0, low - 1] + 1e-8 * vectors[0, low]
+    columns = true_part(vectors[0], 20)
+    got = linearised.run(record, vectors, keep=True)
+    dense = Changes(network, **options).jacobian(record.distance[0, 0])
+    q, r = np.linalg.qr(dense @ columns)
+    expected = np.abs(np.diagonal(r))
+    assert expected[low] < 1e-6 * expected[low - 1]
+    assert np.diagonal(got.r[0, 0]) == pytest.approx(expected, rel=1e-6)
+    kept = true_part(got.kept[0, 0], 20)
+    assert kept.T @ kept == pytest.approx(np.eye(8), abs=1e-6)
+    assert np.abs(np.sum(kept * q, axis=0)) == pytest.approx(np.ones(8), abs=1e-6)
 
 
 @pytest.mark.parametrize("n", SIZES)
