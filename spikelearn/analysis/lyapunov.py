@@ -165,7 +165,7 @@ def lyapunov_spectrum(
     rng
         Draws the first vectors.
     threads
-        Threads over samples, or over the neurons of one large sample. Results do not
+        Threads over samples, or over the vectors of a single one. Results do not
         depend on it.
 
     Raises

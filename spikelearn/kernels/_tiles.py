@@ -28,8 +28,9 @@ from spikelearn.kernels._llvm import (
     _spread,
 )
 
-# Rows and vectors of a block whose sums fill the registers: with AVX-512 24 of 32, with
-# AVX2 12 of 16, of which a vector takes two.
+# Rows and vectors of a block whose sums, with the vectors and the numbers that they are
+# made of, fit the registers: with AVX-512 20 + 4 + 5 of 32, with AVX2, where a vector
+# takes two, 10 + 2 + 1 of 16. (A sixth row spills with AVX-512, and costs up to 40 %.)
 TILE_ROWS, TILE_VECTORS = 5, 4 if _host_has("avx512f") else 1
 
 # By the bits of a float: the bits of its fraction, and the bias of its exponent.

@@ -85,29 +85,13 @@ def multiply(left, begin, at, terms, panels, first, n_rows, out):
     -------
     out : (>= n_rows, 1, n) array
     """
-    low, high = begin - begin, out.shape[2]
-    multiply_columns(left, begin, at, terms, panels, first, n_rows, low, high, out)
-
-
-@inlined
-def share_columns(me, members, out):
-    """Return the first column of a member's share and that after it: whole blocks."""
-    n, size = out.shape[2], TILE_VECTORS * width(out)
-    blocks = -(-n // size)
-    low = me * blocks // members * size
-    return low, min((me + 1) * blocks // members * size, n)
-
-
-@kernel
-def multiply_columns(left, begin, at, terms, panels, first, n_rows, low, high, out):
-    """Do the part of `multiply` that gives columns `low` to `high`. Mutates `out`."""
     n, lanes = out.shape[2], width(out)
     whole = _whole_blocks(0, n, lanes)
     (wide,), (narrow,) = zero_rows(out, 1, TILE_VECTORS), zero_rows(out, 1, 1)
-    for j in range(low, min(high, whole), TILE_VECTORS * lanes):
+    for j in range(0, whole, TILE_VECTORS * lanes):
         start = j * panels.n_rows + first * wide.size
         _set(wide, left, begin, at, terms, panels.values, start, n_rows, j, out)
-    for j in range(max(low, whole), high, lanes):
+    for j in range(whole, n, lanes):
         start = j * panels.n_rows + first * lanes
         _set(narrow, left, begin, at, terms, panels.values, start, n_rows, j, out)
 

@@ -248,8 +248,7 @@ def _divide(path, b, t, low, high, first, q, at, room, out):
     for begin in range(low, high, TILE_ROWS):
         end = min(begin + TILE_ROWS, high)
         if _factorise(begin, end, q, at, room):
-            for j in range(0, q.shape[2], width(q)):
-                _solve(begin, end, q, at, j, room.r)
+            _solve(begin, end, q, at, room.r)
         else:
             _orthonormalise(begin, end, q, at, room.r)
     for c in range(low, high):
@@ -305,18 +304,20 @@ def _multiply(q, at, a, end, c, r):
 
 
 @inlined
-def _solve(low, high, q, at, j, r):
-    """Divide one vector of columns by R. Mutates `q`."""
+def _solve(low, high, q, at, r):
+    """Divide vectors by R. Mutates `q`."""
     for c in range(low, high):
-        rest = load(q, (at, c, j))
-        for a in range(c):
-            rest = rest - r[a, c] * load(q, (at, a, j))
-        store(q, (at, c, j), (1 / r[c, c]) * rest)
+        inverse = 1 / r[c, c]
+        for j in range(0, q.shape[2], width(q)):
+            rest = load(q, (at, c, j))
+            for a in range(c):
+                rest = rest - r[a, c] * load(q, (at, a, j))
+            store(q, (at, c, j), inverse * rest)
 
 
 @inlined
 def _orthonormalise(low, high, q, at, r):
-    """Do the same by modified Gram-Schmidt. Mutates `q`, `r`."""
+    """Find R and divide by it: modified Gram-Schmidt. Mutates `q`, `r`."""
     for c in range(low, high):
         for a in range(c):
             r[a, c] = _dot(q, (at, a), (at, c))
@@ -324,8 +325,9 @@ def _orthonormalise(low, high, q, at, r):
                 rest = load(q, (at, c, j)) - r[a, c] * load(q, (at, a, j))
                 store(q, (at, c, j), rest)
         r[c, c] = math.sqrt(_dot(q, (at, c), (at, c)))
+        inverse = 1 / r[c, c]
         for j in range(0, q.shape[2], width(q)):
-            store(q, (at, c, j), (1 / r[c, c]) * load(q, (at, c, j)))
+            store(q, (at, c, j), inverse * load(q, (at, c, j)))
 
 
 @inlined
@@ -341,6 +343,7 @@ def _dot(x, one, other):
 def _keep_factors(path, b, t, c, first, q, at, room, out):
     """Keep the factors of the derivative of log R of a vector. Mutates `out`."""
     linear, r = path.linear, room.r
+    inverse = 1 / r[c, c]
     for j in range(0, linear.alpha_m.size, width(q)):
         post = load(linear.zeta, j) * load(q, (at, c, j))
         if linear.outside:
@@ -354,7 +357,7 @@ def _keep_factors(path, b, t, c, first, q, at, room, out):
         pre = load(room.g, (first + c, 0, j))
         for a in range(c):
             pre = pre - r[a, c] * load(out.pre, (b, t, a, j))
-        store(out.pre, (b, t, c, j), (1 / r[c, c]) * pre)
+        store(out.pre, (b, t, c, j), inverse * pre)
 
 
 @kernel

@@ -250,7 +250,7 @@ class Linearised:
         factors, keep
             Whether to keep `post` and `pre`; `r` and `kept`.
         threads
-            Threads over samples, or over neurons of a single large one. Results do not
+            Threads over samples, or over the vectors of a single one. Results do not
             depend on it.
 
         Raises
@@ -271,9 +271,7 @@ class Linearised:
             pre=aligned_empty((n_samples, used, k, n_pad), dtype),
         )
         gate, distance = self.gates(record, threads), record.trajectory.distance
-
         path = Path(self.linear, self.panels, gate, distance)
-
         smallest = float(np.finfo(dtype).eps ** (1 / 3))
 
         def room(rows: int) -> TangentRoom:

@@ -12,9 +12,7 @@ from spikelearn.kernels.matmul import (
     add_transposed,
     list_terms,
     multiply,
-    multiply_columns,
     pack,
-    share_columns,
 )
 from spikelearn.kernels.vector import (
     LANES,
@@ -75,19 +73,16 @@ def test_multiply(n_rows, n_columns, dtype):
 
 
 @kernel
-def _multiply_some(x, n, left, panels, active, me, members, out):
+def _multiply_some(x, n, left, panels, active, out):
     panels, left, out, active = bare(panels), bare(left), bare(out), bare(active)
     terms = (active, 0, list_terms(bare(x), (0,), n, active))
-    low, high = share_columns(me, members, out)
-    n_rows = left.shape[0]
-    multiply_columns(left, 0, 0, terms, panels, 0, n_rows, low, high, out)
+    multiply(left, 0, 0, terms, panels, 0, left.shape[0], out)
     return terms[2]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_columns", COLUMNS)
-@pytest.mark.parametrize("members", [1, 2, 3])
-def test_terms_that_are_0_can_be_left_out(members, n_columns, dtype):
+def test_terms_that_are_0_can_be_left_out(n_columns, dtype):
     n = 37
     x = _random((1, 48), dtype, 5)  # as long as a row: its padding is no term
     x[0, [0, 3, 4, 16, 36]] = 0.0
@@ -97,9 +92,8 @@ def test_terms_that_are_0_can_be_left_out(members, n_columns, dtype):
     panels, active = _panels(right, 0, n), np.empty(48 + LANES, np.int32)
     whole, some = (aligned_zeros((11, 1, n_columns), dtype) for _ in range(2))
     _multiply(left, 0, 0, n, panels, 0, 11, whole)
-    for me in range(members):
-        n_terms = _multiply_some(x, n, left, panels, active, me, members, some)
-        assert n_terms == n - 5
+    n_terms = _multiply_some(x, n, left, panels, active, some)
+    assert n_terms == n - 5
     assert np.array_equal(active[:n_terms], np.flatnonzero(x[0, :n]))
     assert np.array_equal(some, whole)
 
