@@ -154,3 +154,20 @@ def test_one_step_of_refractoriness_has_no_effect():
         for net in (network, twin)
     ]
     assert found[0] == found[1]
+
+
+def test_only_a_crossing_shifts_a_spike():
+    """A state that stays above the threshold spikes at every step, at no time of it."""
+    network = make_network(cell=LIF(10.0, 5.0), drive=4.0)
+    record = network.run(make_input(n_steps=60))
+    gates = Linearised(network, Jacobian(events=True)).gates(record)
+    gates = gates[..., : network.n_rec].transpose(1, 0, 2)
+    above = record.distance > 0
+    again = np.zeros_like(above)
+    again[1:] = above[1:] & above[:-1]
+    first = above & ~again
+    first[0] = False
+    slope = np.diff(record.distance, axis=0, prepend=np.nan)
+    assert again.sum() > 20 and first.sum() > 10
+    assert not gates[~first].any()
+    assert gates[first] == pytest.approx(1 / slope[first], rel=1e-12)
