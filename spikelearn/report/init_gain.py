@@ -28,6 +28,13 @@ SHADES = [COLOURS[n] for n in ("ink", "blue", "vermilion", "green", "purple", "s
 RULES = {"bptt": "ink", "e-prop": "blue", "rflo": "vermilion"}
 
 
+ON_THE_WAY = (
+    "Effects are on the test loss at the end of training; the column “on the way” has "
+    "the same effect on the mean loss of all training batches before they are learned "
+    "from."
+)
+
+
 def write_init_gain(
     folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
 ) -> Path:
@@ -63,7 +70,7 @@ def write_init_gain(
     text = page(
         title,
         tag("header", tag("h1", title), tag("p", origin)),
-        section("Verdicts", _verdicts(claims)),
+        section("Verdicts", tag("p", ON_THE_WAY), _verdicts(claims)),
         section("Effects in every part", _effects(claims)),
         section("Part of the loss gap that flossing recovers", *_recovered(claims)),
         section("Figures", *(figure(chart) for chart in charts)),
@@ -111,10 +118,7 @@ def _by_part(columns: Mapping[str, Mapping[str, float | None]]) -> Markup:
     lines = [
         [
             name,
-            *(
-                significant(column[name], 3) if column.get(name) is not None else ""
-                for column in columns.values()
-            ),
+            *(significant(column.get(name), 3) for column in columns.values()),
         ]
         for name in names
     ]
@@ -128,12 +132,13 @@ def _effects(claims: Iterable[Row]) -> Markup:
 def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
     """Yield a table for the loss at the end, and one for that on the way."""
     details = {c["id"]: c["detail"] for c in claims if "recovered" in c["detail"]}
-    ends = {id: detail["recovered"] for id, detail in details.items()}
-    ways = {id: detail["on_the_way"]["recovered"] for id, detail in details.items()}
-    yield tag("p", "Of the test loss, from the worst gain (0) to the best (1):")
-    yield _by_part(ends)
-    yield tag("p", "Of the mean training loss:")
-    yield _by_part(ways)
+    ways = {id: detail["on_the_way"] for id, detail in details.items()}
+    for loss, table_of in (("test loss", details), ("mean training loss", ways)):
+        gaps = {n: gap for d in table_of.values() for n, gap in d["gaps"].items()}
+        text = f"Of the {loss}, from the worst gain (0) to the best (1), where there is"
+        yield tag("p", f"{text} a gap between them:")
+        shares = {id: detail["recovered"] for id, detail in table_of.items()}
+        yield _by_part({"gap": gaps} | shares)
 
 
 def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:

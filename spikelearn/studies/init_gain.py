@@ -7,6 +7,7 @@ Settings were chosen with seeds that the study does not use.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from spikelearn import tasks
 from spikelearn.analysis.lyapunov import trial_exponents
+from spikelearn.errors import InvalidValue
 from spikelearn.learning.flossing import Flossing
 from spikelearn.learning.homeostasis import IntrinsicPlasticity
 from spikelearn.learning.losses import Classification
@@ -31,13 +33,16 @@ __all__ = ["FLOSSINGS", "Settings", "initial_gains"]
 
 FLOSSINGS: dict[str, Flossing | None] = {
     "none": None,
+    "pre-homeostasis": Flossing("tangent", dead_zone=np.inf),
     "pre-local": Flossing("spectrum", k=5),
     "pre-zero": Flossing("spectrum", k=5),
     "pre-exact": Flossing("exact", k=5),
     "continuous": Flossing("tangent", rate=0.03, continuous=True),
 }
-"""Ways of flossing. All but "pre-zero", whose target is 0, keep to a band, see
-`Problem.band`."""
+"""Ways of flossing: those of `BANDED` keep to a band, see `Problem.band`; the target of
+"pre-zero" is 0. Spiking cells hold their rates in every trial of flossing and training;
+"pre-homeostasis" shows what that does by itself before training."""
+BANDED = ("pre-local", "pre-exact", "continuous")
 LEARNED = ("w_in", "w_rec", "w_out")
 V_TH = 0.6
 TRIALS = 32  # of the validation split, for exponents
@@ -63,8 +68,8 @@ class Problem:
     def band(self, flossing: Flossing) -> Flossing:
         """Let exponents be where credit neither explodes nor dies within the memory.
 
-        Nothing is done to an exponent between -1 / memory and 0: a network that is well
-        as it is stays as it is.
+        Nothing is done to an exponent between -1 / memory and 0: the weights of a
+        network that is well stay as they are.
         """
         half = 0.5 / self.memory
         return replace(flossing, target=-half, dead_zone=half)
@@ -136,8 +141,8 @@ def initial_gains(*, quick: bool = False, seeds: int | None = None) -> Study:
 
     Leaky ReLU, LIF and ALIF networks of 100 cells with Gaussian weights of gain g learn
     three tasks by BPTT, e-prop and (ReLU) RFLO: without flossing, with flossing of five
-    exponents before training (local, local to 0, exact), and with local flossing of one
-    all along (`FLOSSINGS`).
+    exponents before training (local, local to 0, exact), with local flossing of one all
+    along, and (spiking) with homeostasis alone before training (`FLOSSINGS`).
     """
     settings = Settings()
     if quick:
@@ -162,7 +167,12 @@ def initial_gains(*, quick: bool = False, seeds: int | None = None) -> Study:
         episodes=[settings.episodes],
         length=[settings.length],
     )
-    defined = [u for u in units if u["rule"] != "rflo" or u["cell"] == "rate"]
+    of_rates, of_spikes = ("rule", "rflo"), ("flossing", "pre-homeostasis")
+    defined = [
+        unit
+        for unit in units
+        if (of_spikes if unit["cell"] == "rate" else of_rates) not in unit.items()
+    ]
     return Study(
         name="init-gain",
         title="Initial gain, learning rules and local gradient flossing",
@@ -184,6 +194,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
     `training_loss` the mean over all iterations. Exponents per step are those of
     validation trials, of weights as they were drawn (`lam_drawn`), when training began
     (`lam_start`) and at its end (`lam_end`); the first two with more of the spectrum.
+    Where the numbers run away, losses are those of the cut, and `lam_end` is None.
     """
     problem = PROBLEMS[str(unit["task"])]
     trainer = _trainer(unit, problem)
@@ -201,23 +212,36 @@ def train_one(unit: Unit) -> dict[str, Any]:
         for episode in range(int(unit["episodes"] or 0) if _before(unit) else 0)
     ]
     start = exponents()
-    steps = [trainer.step().loss for _ in range(trainer.iterations)]
-    losses = np.minimum(steps, WORST_LOSS)
-    scores = trainer.evaluate("test", TEST_TRIALS)
+    losses = _train(trainer)
+    if np.isfinite(losses).all():
+        scores, end = trainer.evaluate("test", TEST_TRIALS), exponents(1)[0]
+        test_loss, accuracy, rate_hz = scores.loss, scores.accuracy, scores.rate_hz
+    else:
+        test_loss, accuracy, rate_hz, end = np.inf, None, None, None
+    losses = np.minimum(losses, WORST_LOSS)
     curve = np.array_split(losses, min(POINTS, len(losses)))
     return {
-        "test_loss": min(scores.loss, WORST_LOSS),
-        "test_accuracy": scores.accuracy,
+        "test_loss": min(test_loss, WORST_LOSS),
+        "test_accuracy": accuracy,
         "training_loss": float(losses.mean()),
         "curve": [float(part.mean()) for part in curve],
         "lam_drawn": drawn[0],
         "lam_start": start[0],
-        "lam_end": exponents(1)[0],
+        "lam_end": end,
         "spectrum_drawn": drawn,
         "spectrum_start": start,
         "flossed": flossed,
-        "rate_hz": scores.rate_hz,
+        "rate_hz": rate_hz,
     }
+
+
+def _train(trainer: Trainer) -> np.ndarray:
+    """Return the losses of all iterations, infinite from where numbers run away."""
+    losses = np.full(trainer.iterations, np.inf)
+    with contextlib.suppress(InvalidValue):  # of a loss or a gradient
+        for iteration in range(trainer.iterations):
+            losses[iteration] = trainer.step().loss
+    return losses
 
 
 def _before(unit: Unit) -> bool:
@@ -249,7 +273,7 @@ def _trainer(unit: Unit, problem: Problem) -> Trainer:
     # a mean rate of one spike in ten steps
     intrinsic = IntrinsicPlasticity(100.0 / task.dt) if name != "rate" else None
     flossing = FLOSSINGS[str(unit["flossing"])]
-    if flossing is not None and unit["flossing"] != "pre-zero":
+    if flossing is not None and unit["flossing"] in BANDED:
         flossing = problem.band(flossing)
     return Trainer(
         network,

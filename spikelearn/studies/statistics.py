@@ -9,7 +9,7 @@ exponential ones 83, 87, 91 % and 90, 91, 91 %).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +18,17 @@ import numpy as np
 from spikelearn.errors import InvalidValue, optional_import, require
 from spikelearn.studies.base import Row, Verdict
 
-__all__ = ["Estimate", "by_seed", "paired_difference"]
+__all__ = ["Estimate", "by_seed", "mean_over_seeds"]
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An effect with its 95 % confidence interval.
+    """A mean over seeds with its 95 % confidence interval.
 
-    Attributes
-    ----------
-    effect, ci_low, ci_high
-        The effect and its interval.
-    n
-        Number of seeds.
-    size
-        Effect in standard deviations (Cohen's d_z; None if they are all the same).
-    test
-        What was done, in words.
+    `n` is the number of seeds, `size` the effect in standard deviations (Cohen's d_z);
+    None if they are all the same.
     """
 
     effect: float
@@ -44,7 +36,6 @@ class Estimate:
     ci_high: float
     n: int
     size: float | None
-    test: str
 
     def verdict(
         self, *, above: float | None = None, below: float | None = None
@@ -82,41 +73,23 @@ def by_seed(rows: Iterable[Row], name: str, **where: Any) -> dict[int, float | N
     return found
 
 
-def paired_difference(
-    treated: Mapping[int, float | None], control: Mapping[int, float | None]
-) -> Estimate:
-    """Return the mean of treated - control over seeds, with Student's interval.
+def mean_over_seeds(values: Mapping[int, float]) -> Estimate:
+    """Return the mean of a number that every seed has, with Student's interval.
 
         mean(d) +- t_(n-1) sd(d) / sqrt(n),    d_z = mean(d) / sd(d)
 
-    Parameters
-    ----------
-    treated, control
-        Values by seed, see `by_seed`. Seeds that lack either value (None: it was not
-        finite) are left out; n counts the others.
+    Of differences between two treatments of the same seeds it is the paired t-test.
 
     Raises
     ------
     InvalidValue
-        If there are fewer than two pairs.
+        If there are fewer than two seeds.
     """
-    pairs = [(treated[s], control[s]) for s in treated if s in control]
-    d = [a - b for a, b in pairs if a is not None and b is not None]
-    require(len(d) >= 2, "paired_difference", "must have two pairs or more", len(d))
-    mean, half, sd = _student(d)
-    return Estimate(
-        effect=mean,
-        ci_low=mean - half,
-        ci_high=mean + half,
-        n=len(d),
-        size=mean / sd if sd > 0 else None,
-        test="mean of differences paired by seed, Student's 95 % interval",
-    )
-
-
-def _student(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return mean, half of the confidence interval, and standard deviation."""
+    d = list(values.values())
+    require(len(d) >= 2, "mean_over_seeds", "must have two seeds or more", len(d))
     stats = optional_import("scipy.stats", "studies", "statistics of a study")
-    n, sd = len(values), float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd / math.sqrt(n)
-    return float(np.mean(values)), half, sd
+    mean, sd = float(np.mean(d)), float(np.std(d, ddof=1))
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(d) - 1))
+    half = quantile * sd / math.sqrt(len(d))
+    size = mean / sd if sd > 0 else None
+    return Estimate(mean, mean - half, mean + half, len(d), size)

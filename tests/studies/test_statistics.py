@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from spikelearn.errors import InvalidValue
-from spikelearn.studies.statistics import by_seed, paired_difference
+from spikelearn.studies.statistics import by_seed, mean_over_seeds
 
 
 def table(n_seeds=6, slope=1.0, noise=0.3, rng=0):
@@ -21,10 +21,10 @@ def table(n_seeds=6, slope=1.0, noise=0.3, rng=0):
     ]
 
 
-def test_a_paired_difference_is_that_of_the_paired_t_test():
+def test_a_mean_of_differences_is_that_of_the_paired_t_test():
     rows = table()
     treated, control = by_seed(rows, "loss", gain=2.0), by_seed(rows, "loss", gain=0.5)
-    found = paired_difference(treated, control)
+    found = mean_over_seeds({seed: treated[seed] - control[seed] for seed in treated})
     expected = stats.ttest_rel(list(treated.values()), list(control.values()))
     interval = expected.confidence_interval(0.95)
     assert found.ci_low == pytest.approx(interval.low)
@@ -35,18 +35,14 @@ def test_a_paired_difference_is_that_of_the_paired_t_test():
     assert found.verdict(below=0) == "not reproduced"
 
 
-def test_only_whole_pairs_count():
-    treated = {0: 1.0, 1: 2.0, 2: None, 3: 5.0}
-    control = {1: 1.0, 0: 0.5, 2: 1.0, 4: 0.0}
-    found = paired_difference(treated, control)
-    assert (found.effect, found.n) == (0.75, 2)
-    with pytest.raises(InvalidValue, match="two pairs or more; got 1"):
-        paired_difference({0: 1.0, 1: None}, {0: 1.0, 1: 1.0})
-
-
-def test_equal_differences_have_no_size():
-    found = paired_difference({0: 1.0, 1: 2.0}, {0: 0.0, 1: 1.0})
+def test_equal_numbers_have_no_size():
+    found = mean_over_seeds({0: 1.0, 1: 1.0})
     assert (found.effect, found.ci_low, found.ci_high, found.size) == (1, 1, 1, None)
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(InvalidValue, match="two seeds or more; got 1"):
+        mean_over_seeds({0: 1.0})
 
 
 def test_a_column_by_seed_is_unambiguous():
@@ -56,7 +52,7 @@ def test_a_column_by_seed_is_unambiguous():
 
 
 def test_a_verdict_needs_a_bound_and_the_whole_interval():
-    found = paired_difference({0: 1.0, 1: 2.0}, {0: 0.0, 1: 0.0})
+    found = mean_over_seeds({0: 1.0, 1: 2.0})
     touching = dataclasses.replace(found, ci_low=0.0)
     assert touching.verdict(above=0) == "not reproduced"
     with pytest.raises(InvalidValue, match="must have a bound"):
