@@ -51,7 +51,12 @@ class _Stopped(SystemExit):
     """SIGINT or SIGTERM came; unlike KeyboardInterrupt it passes through Typer."""
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 def _stop(number: int, _: FrameType | None) -> None:
+    for other in STOPPING:  # a second one would cut off what ends child processes
+        signal.signal(other, signal.SIG_IGN)
     raise _Stopped(128 + number)
 
 
@@ -61,7 +66,7 @@ def main() -> None:
     SIGINT and SIGTERM end it in order (exit status 130 and 143), so that child
     processes are ended with it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, _stop)
     show_messages()
     try:

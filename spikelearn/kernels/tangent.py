@@ -28,8 +28,13 @@ import math
 from typing import Any, NamedTuple
 
 from spikelearn.kernels import inlined, kernel, team
-from spikelearn.kernels._tiles import TILE_ROWS
-from spikelearn.kernels.matmul import add_transposed, list_terms, multiply, pack
+from spikelearn.kernels.matmul import (
+    TILE_ROWS,
+    add_transposed,
+    list_terms,
+    multiply,
+    pack,
+)
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
@@ -85,7 +90,7 @@ class Tangents(NamedTuple):
     """The vectors, and what their steps leave behind; nobody asked for 0 steps."""
 
     q: Any  # (B, k, size)
-    log_r: Any  # (B, T, k): R_bb, of which the caller takes the logarithm
+    lengths: Any  # (B, T, k): R_bb
     r: Any  # (B, T or 0, k, k): R, upper triangular
     kept: Any  # (B, T or 0, k, size): the vectors after every step
     post: Any  # (B, T or 0, k, n_pad)
@@ -252,7 +257,7 @@ def _divide(path, b, t, low, high, first, q, at, room, out):
         else:
             _orthonormalise(begin, end, q, at, room.r)
     for c in range(low, high):
-        out.log_r[b, t, c] = room.r[c, c]
+        out.lengths[b, t, c] = room.r[c, c]
         if out.r.shape[1] > 0:
             for a in range(c + 1):
                 out.r[b, t, a, c] = room.r[a, c]
@@ -267,9 +272,9 @@ def _divide(path, b, t, low, high, first, q, at, room, out):
 def _factorise(low, high, q, at, room):
     """Find the R of vectors `low` to `high`; all before them are orthonormal.
 
-    R is a factor of the scalar products, R^T R. They lose what is smaller than their
-    rounding error, and more of it than Gram-Schmidt: where too little of a vector is
-    its own, the result is False. Mutates `room.r`.
+    The scalar products are R^T R, which costs half of Gram-Schmidt. The rounding error
+    of R grows with 1 / (the part of a squared length that earlier vectors leave): where
+    it is below `room.smallest` the result is False. Mutates `room.r`.
     """
     r = room.r
     for c in range(low, high):

@@ -158,7 +158,7 @@ class Flossing:
     every, inter_episodes, times
         `inter_episodes` more after every `every` iterations, `times` times at most.
     continuous
-        Whether each iteration of training flosses too.
+        Whether each iteration of training flosses too, by less as its step sizes fall.
 
     Raises
     ------

@@ -75,7 +75,7 @@ class Trainer:
         or within each, as it says. They see the input of training and no target.
     intrinsic
         Homeostasis of the biases, in every trial of flossing and of training, also
-        where "bias" is not learned by the rule.
+        where "bias" is not learned by the rule. In training it follows the schedule.
     update_every
         Steps between two updates within a trial; 0: one update at its end, which costs
         least. Credit is exact for any number: long pieces are windows, and with 1 the
@@ -90,8 +90,8 @@ class Trainer:
     clip_norm
         Largest global norm of the gradients; 0 switches clipping off.
     schedule
-        Learning rate over iterations: "constant", or "cosine" down to 0. Continuous
-        flossing and homeostasis of the biases follow it.
+        Learning rate over iterations: "constant", or "cosine" down to 0. Within an
+        iteration, flossing and homeostasis of the biases follow it.
     seed
         Seed of the order and draws of training data, and of random feedback.
     threads

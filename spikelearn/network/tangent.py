@@ -264,7 +264,7 @@ class Linearised:
         kept, used = n_steps if keep else 0, n_steps if factors else 0
         out = Tangents(
             q=vectors,
-            log_r=np.empty((n_samples, n_steps, k), dtype),
+            lengths=np.empty((n_samples, n_steps, k), dtype),
             r=np.zeros((n_samples, kept, k, k), dtype),
             kept=aligned_empty((n_samples, kept, k, size), dtype),
             post=aligned_empty((n_samples, used, k, n_pad), dtype),
@@ -300,9 +300,9 @@ class Linearised:
         else:
             run_groups(work, n_samples, threads)
         with np.errstate(all="ignore"):
-            np.log(out.log_r, out=out.log_r)
-        self._require_growth(out.log_r)
-        by_time = out.log_r.transpose(1, 0, 2)
+            log_r = np.log(out.lengths)
+        self._require_growth(log_r)
+        by_time = log_r.transpose(1, 0, 2)
         return TangentRecord(by_time, out.r, out.kept, out.post, out.pre)
 
     def _require_growth(self, log_r: np.ndarray) -> None:

@@ -37,7 +37,7 @@ ONE_THREAD = {
 END_SECONDS = 5.0
 
 _context = multiprocessing.get_context("spawn")
-_starting = threading.Lock()  # the environment is shared
+_starting = threading.Lock()  # the environment is shared, and who waits for children
 
 
 class ProcessExecutor(Executor):
@@ -101,7 +101,6 @@ class _Child:
         with _environment(ONE_THREAD):
             self._process.start()
         theirs.close()  # else its death would not be seen here
-        self._waiting = threading.Lock()  # the system tells a status only once
 
     def call(self, work: Callable[[], Any]) -> Any:
         try:
@@ -119,9 +118,10 @@ class _Child:
         self._wait()
 
     def _wait(self, seconds: float | None = None) -> int | None:
-        with self._waiting:
-            self._process.join(seconds)
-            return self._process.exitcode
+        if wait([self._process.sentinel], seconds):
+            with _starting:  # the system tells a status once, also to who starts one
+                self._process.join()
+        return self._process.exitcode
 
 
 def _how(status: int | None) -> str:

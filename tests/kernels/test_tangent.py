@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spikelearn.errors import InvalidValue
-from spikelearn.kernels._tiles import TILE_ROWS
+from spikelearn.kernels.matmul import TILE_ROWS
 from spikelearn.kernels.tangent import propagate_in_team
 from spikelearn.kernels.vector import padded
 from spikelearn.network import ALIF, LIF, LeakyRate, tangent

@@ -75,7 +75,9 @@ def test_a_study_that_is_stopped_ends_its_workers_and_can_go_on(
     driver = start(tmp_path, seconds=0.2)
     wait_until(lambda: done(tmp_path) >= 2)
     children = psutil.Process(driver.pid).children(recursive=True)
-    os.killpg(driver.pid, number)  # as a terminal or a batch system does
+    for _ in range(5):  # as an impatient user at a terminal, or `timeout`
+        os.killpg(driver.pid, number)
+        time.sleep(0.002)
     _, stderr = driver.communicate(timeout=60)
     assert driver.returncode == code
     assert "the same command" in stderr and "Traceback" not in stderr
