@@ -28,13 +28,8 @@ import math
 from typing import Any, NamedTuple
 
 from spikelearn.kernels import inlined, kernel, team
-from spikelearn.kernels.matmul import (
-    TILE_ROWS,
-    add_transposed,
-    list_terms,
-    multiply,
-    pack,
-)
+from spikelearn.kernels._tiles import TILE_ROWS
+from spikelearn.kernels.matmul import add_transposed, list_terms, multiply, pack
 from spikelearn.kernels.rate import slope
 from spikelearn.kernels.spiking import SPIKING
 from spikelearn.kernels.surrogate import pseudo_derivative
@@ -51,6 +46,8 @@ from spikelearn.kernels.vector import (
     zero_rows,
 )
 
+SHARE = TILE_ROWS
+"""Vectors that are moved and made orthonormal together; members share them out."""
 RING = 8
 """Steps that members of a team can be apart."""
 PATIENCE = 10 * team.PATIENCE  # a pass takes much longer than one of the network
@@ -163,9 +160,9 @@ def propagate_in_team(path, counters, members, ring, room, out):
     room, out = bare(room), bare(out)
     me, k, last = take_place(counters, members, PATIENCE), ring.shape[1], RING - 1
     if me >= 0:
-        here, blocks = acquire(counters, APART), -(-k // TILE_ROWS)
-        low = me * blocks // here * TILE_ROWS
-        high = min((me + 1) * blocks // here * TILE_ROWS, k)
+        here, blocks = acquire(counters, APART), -(-k // SHARE)
+        low = me * blocks // here * SHARE
+        high = min((me + 1) * blocks // here * SHARE, k)
         before, now = last, 0
         for t in range(path.gate.shape[1]):
             for other in range(me + 1, here):  # they may still read what is written
@@ -250,8 +247,8 @@ def _divide(path, b, t, low, high, first, q, at, room, out):
 
     They are in row `at` of q; g begins with row `first`. Mutates `q`, `room`, `out`.
     """
-    for begin in range(low, high, TILE_ROWS):
-        end = min(begin + TILE_ROWS, high)
+    for begin in range(low, high, SHARE):
+        end = min(begin + SHARE, high)
         if _factorise(begin, end, q, at, room):
             _solve(begin, end, q, at, room.r)
         else:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikelearn.errors import require
-from spikelearn.kernels._tiles import TILE_ROWS
 from spikelearn.kernels.adjoint import Part
 from spikelearn.kernels.matmul import Panels, pack
 from spikelearn.kernels.spiking import Cell, pad_cell
 from spikelearn.kernels.tangent import (
     RING,
+    SHARE,
     Linear,
     Path,
     TangentRoom,
@@ -286,7 +286,7 @@ class Linearised:
         def work(_: int, begin: int, end: int) -> None:
             propagate(path, begin, end, room((end - begin) * k), out)
 
-        members = min(threads, -(-k // TILE_ROWS))
+        members = min(threads, -(-k // SHARE))
         if n_samples == 1 and members > 1 and k * record.n_rec**2 >= SMALLEST_TEAM:
             counters = np.zeros(APART * (2 + members), np.int64)
             ring = aligned_empty((RING, k, size), dtype)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from spikelearn.errors import InvalidValue
-from spikelearn.kernels.matmul import TILE_ROWS
-from spikelearn.kernels.tangent import propagate_in_team
+from spikelearn.kernels.tangent import SHARE, propagate_in_team
 from spikelearn.kernels.vector import padded
 from spikelearn.network import ALIF, LIF, LeakyRate, tangent
 from spikelearn.network.cells import Surrogate
@@ -239,7 +238,7 @@ def test_a_team_gives_the_same_bits(name, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["LIF synapses", "relu"])
-@pytest.mark.parametrize("low", [1, TILE_ROWS, TILE_ROWS + 1])
+@pytest.mark.parametrize("low", [1, SHARE, SHARE + 1])
 def test_vectors_that_are_almost_the_same(name, low):
     """The factor of scalar products would not see what tells them apart."""
     network, record, options = case(name, 20, n_steps=1, n_samples=1)
