@@ -71,7 +71,7 @@ def write_init_gain(
         title,
         tag("header", tag("h1", title), tag("p", origin)),
         section("Verdicts", tag("p", ON_THE_WAY), _verdicts(claims)),
-        section("Effects in every part", _effects(claims)),
+        section("Effects in every part", *_effects(claims)),
         section("Part of the loss gap that flossing recovers", *_recovered(claims)),
         section("Figures", *(figure(chart) for chart in charts)),
         section("Run it again", tag("pre", command)),
@@ -112,21 +112,26 @@ def _verdicts(claims: Iterable[Row]) -> Markup:
     return table(heads, lines, numeric=(3, 5, 6))
 
 
-def _by_part(columns: Mapping[str, Mapping[str, float | None]]) -> Markup:
-    """Return a table of parts by columns; a part may lack a number."""
-    names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    lines = [
-        [
-            name,
-            *(significant(column.get(name), 3) for column in columns.values()),
-        ]
-        for name in names
-    ]
-    return table(["part", *columns], lines, numeric=range(1, len(columns) + 1))
+def _crossed(lines: Mapping[str, Mapping[str, float | None]], first: str) -> Markup:
+    """Return a table of numbers; a line may lack some."""
+    heads = list(dict.fromkeys(name for line in lines.values() for name in line))
+
+    def cell(number: float | None) -> Markup | str:
+        return "" if number is None else significant(number, 3)
+
+    body = [[name, *(cell(line.get(h)) for h in heads)] for name, line in lines.items()]
+    return table([first, *heads], body, numeric=range(1, len(heads) + 1))
 
 
-def _effects(claims: Iterable[Row]) -> Markup:
-    return _by_part({claim["id"]: claim["detail"]["parts"] for claim in claims})
+def _effects(claims: Iterable[Row]) -> Iterator[Markup]:
+    """Yield the effects in every part: of claims on rules, and of those on flossing."""
+    effects = {claim["id"]: claim["detail"]["parts"] for claim in claims}
+    on_rules = {id: parts for id, parts in effects.items() if id in ("A1", "A2", "A3")}
+    names = dict.fromkeys(name for parts in on_rules.values() for name in parts)
+    yield _crossed(
+        {n: {id: parts.get(n) for id, parts in on_rules.items()} for n in names}, "part"
+    )
+    yield _crossed({i: p for i, p in effects.items() if i not in on_rules}, "claim")
 
 
 def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
@@ -138,7 +143,7 @@ def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
         text = f"Of the {loss}, from the worst gain (0) to the best (1), where there is"
         yield tag("p", f"{text} a gap between them:")
         shares = {id: detail["recovered"] for id, detail in table_of.items()}
-        yield _by_part({"gap": gaps} | shares)
+        yield _crossed({"gap": gaps} | shares, "claim")
 
 
 def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:
