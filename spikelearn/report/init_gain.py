@@ -160,6 +160,15 @@ def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:
             yield axes, some
 
 
+def _legend(figure: Any, size: float) -> None:
+    """Name the lines of all panels in the last one: it may lack some."""
+    lines: Row = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        lines = dict(zip(labels, handles, strict=True)) | lines
+    figure.axes[-1].legend(lines.values(), lines.keys(), fontsize=size)
+
+
 def _label(figure: Any, across: str, up: str) -> None:
     figure.supxlabel(across, fontsize=8.5)
     figure.supylabel(up, fontsize=8.5)
@@ -235,7 +244,7 @@ def _by_gain(
                 axes.set_yscale("log")
             else:
                 axes.axhline(0, color=COLOURS["soft"], lw=0.7)
-        axes.legend(fontsize=6.5)
+        _legend(figure, 6.5)
         _label(figure, "initial gain", label)
 
     return _chart(name, rows, draw, columns, caption)
@@ -307,7 +316,7 @@ def _curves(rows: Sequence[Row]) -> Chart:
                         time = (np.arange(len(mean)) + 0.5) / len(mean)
                         label = f"{flossing}, g = {gain:g}"
                         axes.plot(time, mean, style, color=colour, lw=1.0, label=label)
-        axes.legend(fontsize=5.5)
+        _legend(figure, 5.5)
         _label(figure, "part of training", "training loss of e-prop")
 
     caption = "Training loss at the smallest and the largest gain, mean over seeds."
@@ -331,7 +340,7 @@ def _spectra(rows: Sequence[Row]) -> Chart:
                         index = np.arange(1, len(mean) + 1)
                         axes.plot(index, mean, style, color=colour, lw=1.0)
                 axes.plot([], [], color=colour, label=f"g = {gain:g}")
-        axes.legend(fontsize=6.5)
+        _legend(figure, 6.5)
         _label(figure, "index of the exponent", "exponent per step")
 
     caption = "Largest exponents as drawn (dotted) and after local flossing (lines)."
