@@ -1,61 +1,53 @@
 """Quantisation: a float network becomes integers, and a report says what it cost.
 
-One scale S turns voltages into the integers of the chip, v_int = S v, for the whole
-population; another one, S_y, does so for the readout. Each block of weights shares an
-exponent e >= 0:
-
-    w_in, w_rec:  mantissa 2^e 64 = S zeta w          w_out:  mantissa 2^e 64 = S_y c w
-    vth 64 = S v_th     beta 64 = S beta     bias_mant 2^bias_exp = S bias
-    dv = 4096 (1 - alpha_m)     du = 4096 (1 - alpha_s) - 1     db = 4096 (1 - rho)
-
-each rounded to the register whose time constant is nearest
-
-(graded input of k bits: w_in is divided by 2^k - 1). S is searched: not so large that
-a state could leave 24 bits or a weight its block, and among the scales below that bound
-the one whose integer readout is nearest to the float one on calibration data.
+The scales of `hardware.rounding` are searched on calibration data, one for each layer
+of the network: not so large that a state could leave 24 bits or a weight its block, and
+among those below that bound the ones whose spike trains are nearest to the float ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from hardware import emulator
-from hardware.description import (
-    Connection,
-    NetworkDescription,
-    NeuronParameters,
-    ReadoutParameters,
-    keep_bits,
-)
+from hardware.description import NetworkDescription
 from hardware.quantization_report import (
     STATE_MAX,
-    UNIT,
     QuantizationReport,
-    effective_weights,
     make_report,
     refuse,
-    relative_error,
-    tau_of_register,
+    weight_error,
 )
-from spikelearn.errors import HardwareError, require
+from hardware.rounding import (
+    MAX_EXPONENT,
+    UNIT,
+    Rounding,
+    Scales,
+    describe,
+    effective_weights,
+    largest_mantissa,
+)
+from hardware.spike_trains import squared_errors
+from spikelearn.errors import HardwareError
 from spikelearn.network import Record, RecurrentNetwork
-from spikelearn.network.cells import decay_factor
 
 __all__ = [
     "PARAMETERS_DIGEST",
+    "check_representable",
     "integer_input",
     "output_scale",
     "parameters_digest",
     "quantise",
+    "search_scales",
 ]
 
 PARAMETERS_DIGEST = "parameters_sha256"  # in the metadata of a description
 
 REGISTER_MAX = 131_071  # of vth and beta
-MAX_EXPONENT = 7
 # States of unseen data may exceed those of calibration by these factors: a current
 # that leaves 24 bits wraps around, a membrane only saturates.
 WRAP_HEADROOM = 2.0
@@ -121,6 +113,9 @@ def quantise(
     *,
     input_bits: int | None = 0,
     bits: int = 8,
+    rounding: str = "nearest",
+    seed: int = 0,
+    scales: Scales | None = None,
     strict: bool = True,
     metadata: dict[str, str | int | float | bool] | None = None,
     threads: int = 1,
@@ -138,6 +133,10 @@ def quantise(
         real-valued input, is refused.
     bits
         Bits of a weight with its sign, 2 to 8.
+    rounding, seed
+        How weights are rounded, and the seed of stochastic rounding (`Rounding`).
+    scales
+        Scales to use; default: they are searched.
     strict
         Raise when weights, constants or states are not represented (the list is in
         `hardware.quantization_report.refuse`); otherwise the report shows it.
@@ -149,35 +148,23 @@ def quantise(
     HardwareError
         If the input has no integer form, or the network cannot be represented; then all
         reasons at once.
-    InvalidValue
-        If the calibration input or the number of bits is wrong.
+    InvalidValue, UnknownName
+        If the calibration input, the number of bits or the rounding is wrong.
     """
-    require(2 <= bits <= 8, "quantise.bits", "must be 2 to 8", bits)
-    _require_representable(network)
-    if input_bits is None:
-        raise HardwareError(
-            "input must be spikes or lie on a grid of input_bits; got real values, "
-            "which have no integer form. (Train on a task with another encoding; "
-            "`spikelearn tasks` shows the input of each.)"
-        )
+    how = Rounding(bits, rounding, seed)
+    check_representable(network, input_bits)
+    assert input_bits is not None
     for name, array in network.params.arrays().items():
         if not np.isfinite(array).all():
             raise HardwareError(f"{name} must be finite; got NaN or infinity.")
     x = integer_input(calibration, input_bits)
     record = network.run(calibration, record=("v", "a", "i"), threads=threads)
-    largest = _largest_scale(network, record, input_bits, bits)
-    readout_scale = _output_scale(network, record, bits)
-    candidates = []
-    for k in range(OCTAVES * SCALES_PER_OCTAVE):
-        scale = largest * 2.0 ** (-k / SCALES_PER_OCTAVE)
-        description = _describe(network, scale, readout_scale, input_bits, bits)
-        result = emulator.run(description, x, record=(), threads=threads)
-        error = relative_error(result.y / readout_scale - record.y, record.y)
-        candidates.append((result.u_wraps, error, -scale))
-    scale = -min(candidates)[2]
-    description = _describe(
-        network, scale, readout_scale, input_bits, bits, metadata or {}
-    )
+    if scales is None:
+        scales = search_scales(network, record, x, input_bits, how, threads=threads)
+    labels = dict(metadata or {}) | {PARAMETERS_DIGEST: parameters_digest(network)}
+    if how.mode != "nearest":
+        labels |= {"rounding": how.mode, "rounding_seed": how.seed}
+    description = describe(network, scales, input_bits, how, labels)
     result = emulator.run(description, x, threads=threads)
     report = make_report(network, record, description, result, bits)
     if strict:
@@ -185,8 +172,14 @@ def quantise(
     return description, report
 
 
-def _require_representable(network: RecurrentNetwork) -> None:
-    """Raise `HardwareError` for what the integer model has no form of, all at once."""
+def check_representable(network: RecurrentNetwork, input_bits: int | None) -> None:
+    """Refuse what the integer model has no form of, all of it at once.
+
+    Raises
+    ------
+    HardwareError
+        If units are rates, delays are longer than a step, or input is real-valued.
+    """
     problems = []
     if not network.spiking:
         problems.append("cells must spike; got rate units. (Train LIF or ALIF cells.)")
@@ -195,33 +188,117 @@ def _require_representable(network: RecurrentNetwork) -> None:
         problems.append(
             f"recurrent delays must be 1 step; got {longest}. (Set network.delay = 1.)"
         )
+    if input_bits is None:
+        problems.append(
+            "input must be spikes or lie on a grid of input_bits; got real values, "
+            "which have no integer form. (Train on a task with another encoding; "
+            "`spikelearn tasks` shows the input of each.)"
+        )
     if problems:
         raise HardwareError("\n".join(problems))
 
 
-def _largest_mantissa(bits: int) -> int:
-    return 256 - 2 ** (9 - bits)  # mixed signs, the most restrictive mode
+@dataclass(frozen=True)
+class _Trial:
+    """Scales, and what they gave on the calibration data."""
+
+    scales: Scales
+    overflows: int
+    errors: np.ndarray  # of each sample: `squared_errors`
+    weight_error: float
 
 
-def _largest_scale(
+def search_scales(
+    network: RecurrentNetwork,
+    record: Record,
+    x: np.ndarray,
+    input_bits: int,
+    rounding: Rounding,
+    *,
+    threads: int = 1,
+) -> Scales:
+    """Return the scales whose spike trains are nearest to those of a float run.
+
+    First one scale for all layers, then those of one layer after the other. Recurrence
+    amplifies rounding, so that errors of spike trains are noisy: of all scales without
+    overflow whose mean error is within one standard error (over samples) of the least,
+    those with the least error of the weights are taken.
+
+    Parameters
+    ----------
+    record
+        The float run of the calibration data, with its states.
+    x
+        The same input in integers.
+    """
+    limits = _largest_scales(network, record, input_bits, rounding.bits)
+    output = _output_scale(network, record, rounding.bits)
+    wanted = record.spikes
+    weights = effective_weights(network, input_bits)
+
+    def tried(voltages: tuple[float, ...]) -> _Trial:
+        scales = Scales(voltages, output)
+        description = describe(network, scales, input_bits, rounding)
+        run = emulator.run(description, x, record=("spikes",), threads=threads)
+        assert run.spikes is not None
+        error = weight_error(network, description, weights)
+        overflows = run.u_wraps + run.v_saturations
+        errors = squared_errors(wanted, run.spikes, network.dt)
+        return _Trial(scales, overflows, errors, error)
+
+    octaves = np.arange(OCTAVES * SCALES_PER_OCTAVE) / SCALES_PER_OCTAVE
+    steps = [float(step) for step in 2.0**-octaves]
+    common = min(limits)
+    best = _best([tried((common * step,) * len(limits)) for step in steps])
+    for layer in range(len(limits)) if len(limits) > 1 else ():
+        voltages = best.scales.voltages
+        others = [
+            (*voltages[:layer], limits[layer] * step, *voltages[layer + 1 :])
+            for step in steps
+        ]
+        best = _best([best, *map(tried, others)])
+    return best.scales
+
+
+def _best(trials: list[_Trial]) -> _Trial:
+    fewest = min(trial.overflows for trial in trials)
+    trials = [trial for trial in trials if trial.overflows == fewest]
+    least = min(trials, key=lambda trial: float(trial.errors.mean()))
+    spread = least.errors.std(ddof=1) if least.errors.size > 1 else 0.0
+    bound = least.errors.mean() + spread / np.sqrt(least.errors.size)
+    near = [trial for trial in trials if trial.errors.mean() <= bound]
+    return min(near, key=lambda trial: trial.weight_error)
+
+
+def _largest_scales(
     network: RecurrentNetwork, record: Record, input_bits: int, bits: int
-) -> float:
-    """Return the largest scale at which nothing overflows on the calibration data."""
+) -> list[float]:
+    """Return for each layer the largest scale at which nothing overflows.
+
+    That is on the calibration data, and with the headroom.
+    """
     cell = network.cell_constants
     zeta = cell.zeta.astype(np.float64)
     threshold = cell.v_th + cell.beta * record.state("a")
-    current = float(np.abs(zeta * record.state("i")).max())
-    membrane = max(float(np.abs(record.state("v")).max()), float(threshold.max()))
-    limits = [
-        STATE_MAX / (WRAP_HEADROOM * max(current, 1e-300)),
-        STATE_MAX / (SATURATION_HEADROOM * membrane),
-    ]
-    limits += [REGISTER_MAX * UNIT / _peak(x) for x in (cell.v_th, cell.beta)]
-    limits.append(4095 * 2**MAX_EXPONENT / _peak(network.params.bias))
+    current = np.abs(zeta * record.state("i"))
+    membrane = np.maximum(np.abs(record.state("v")), threshold)
     weights = effective_weights(network, input_bits)
-    for name in ("w_in", "w_rec"):
-        limits.append(_block_limit(weights[name], bits))
-    return min(limits)
+    limits = []
+    for end, size in zip(np.cumsum(network.layers), network.layers, strict=True):
+        rows = slice(end - size, end)
+        options = [
+            STATE_MAX / (WRAP_HEADROOM * _peak(current[..., rows])),
+            STATE_MAX / (SATURATION_HEADROOM * _peak(membrane[..., rows])),
+            4095 * 2**MAX_EXPONENT / _peak(network.params.bias[rows]),
+        ]
+        options += [
+            REGISTER_MAX * UNIT / _peak(x[rows]) for x in (cell.v_th, cell.beta)
+        ]
+        options += [
+            _block_limit(weights[name][rows], bits) for name in ("w_in", "w_rec")
+        ]
+        limits.append(min(options))
+    return limits
 
 
 def _peak(array: np.ndarray) -> float:
@@ -231,7 +308,7 @@ def _peak(array: np.ndarray) -> float:
 
 def _block_limit(weights: np.ndarray, bits: int) -> float:
     """Return the scale at which the largest weight needs the largest exponent."""
-    return _largest_mantissa(bits) * UNIT * 2**MAX_EXPONENT / _peak(weights)
+    return largest_mantissa(bits) * UNIT * 2**MAX_EXPONENT / _peak(weights)
 
 
 def _output_scale(network: RecurrentNetwork, record: Record, bits: int) -> float:
@@ -243,100 +320,6 @@ def _output_scale(network: RecurrentNetwork, record: Record, bits: int) -> float
         _block_limit(weights, bits),
         4095 * 2**MAX_EXPONENT / _peak(network.params.b_out),
     )
-    full = _largest_mantissa(bits) * UNIT / _peak(weights)
+    full = largest_mantissa(bits) * UNIT / _peak(weights)
     octaves = np.floor(np.log2(largest / full))
     return largest if octaves < 0 else full * 2.0**octaves
-
-
-def _connection(weights: np.ndarray, scale: float, bits: int) -> Connection:
-    """Choose sign mode and exponent of a block with the least squared error."""
-    sign = "mixed"
-    if (weights >= 0).all():
-        sign = "excitatory"
-    elif (weights <= 0).all():
-        sign = "inhibitory"
-    options = []
-    for exponent in range(MAX_EXPONENT + 1):
-        unit = UNIT * 2.0**exponent
-        mantissas = _round_mantissas(weights * (scale / unit), bits, sign)
-        error = float(np.sum(np.square(mantissas * unit - scale * weights)))
-        options.append((error, exponent, mantissas))
-    _, exponent, mantissas = min(options, key=lambda option: option[:2])
-    return Connection(mantissas, exponent, bits, sign)
-
-
-def _round_mantissas(values: np.ndarray, bits: int, sign: str) -> np.ndarray:
-    """Round to the nearest mantissa that `keep_bits` leaves alone."""
-    step = 2 ** (8 - bits + (sign == "mixed"))
-    low = {"mixed": -256, "excitatory": 0, "inhibitory": step - 256}[sign]
-    high = {"mixed": 256 - step, "excitatory": 256 - step, "inhibitory": 0}[sign]
-    rounded = np.clip(np.rint(values / step) * step, low, high).astype(np.int64)
-    return keep_bits(rounded, bits, sign).astype(np.int16)
-
-
-def _decay_register(tau: np.ndarray, dt: float) -> np.ndarray:
-    """Return d of 0..4096 with the time constant nearest to `tau`, and 0 below 1/2."""
-    exact = 4096 * (1.0 - decay_factor(tau, dt))
-    lower = np.floor(exact)
-    upper = np.minimum(lower + 1, 4096)
-    below, above = (np.abs(tau_of_register(d, dt) - tau) for d in (lower, upper))
-    nearest = np.where(below <= above, lower, upper)
-    return np.where(exact < 1, np.rint(exact), nearest).astype(np.int64)
-
-
-def _bias_registers(values: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return mantissas and the smallest exponents that hold them in 13 bits."""
-    scaled = scale * values.astype(np.float64)
-    exponents = np.zeros(values.size, np.int64)
-    for exponent in range(1, MAX_EXPONENT + 1):
-        exponents[np.abs(scaled) / 2 ** (exponent - 1) > 4095] = exponent
-    return np.rint(scaled / 2.0**exponents).astype(np.int64), exponents
-
-
-def _describe(
-    network: RecurrentNetwork,
-    scale: float,
-    readout_scale: float,
-    input_bits: int,
-    bits: int,
-    metadata: dict[str, str | int | float | bool] | None = None,
-) -> NetworkDescription:
-    """Round everything at given scales."""
-    cell, dt = network.cell_constants, network.dt
-    weights = effective_weights(network, input_bits)
-
-    def decay(name: str) -> np.ndarray:
-        return _decay_register(network.cell.per_neuron(name, network.n_rec), dt)
-
-    bias_mant, bias_exp = _bias_registers(network.params.bias, scale)
-    neurons = NeuronParameters(
-        du=np.maximum(decay("tau_syn") - 1, 0),
-        dv=np.minimum(decay("tau_m"), 4095),
-        bias_mant=bias_mant,
-        bias_exp=bias_exp,
-        vth=np.rint(scale * cell.v_th.astype(np.float64) / UNIT).astype(np.int64),
-        beta=np.rint(scale * cell.beta.astype(np.float64) / UNIT).astype(np.int64),
-        db=decay("tau_a"),
-        refractory=np.maximum(cell.n_ref.astype(np.int64) - 1, 0),
-        reset="zero" if cell.reset_to_zero else "subtract",
-    )
-    out_mant, out_exp = _bias_registers(network.params.b_out, readout_scale)
-    tau_out = np.full(network.n_out, network.readout.tau_out)
-    readout = ReadoutParameters(
-        dv=np.minimum(_decay_register(tau_out, dt), 4095),
-        bias_mant=out_mant,
-        bias_exp=out_exp,
-    )
-    labels = dict(metadata or {})
-    labels |= {"voltage_scale": scale, "output_scale": readout_scale}
-    labels[PARAMETERS_DIGEST] = parameters_digest(network)
-    return NetworkDescription(
-        w_in=_connection(weights["w_in"], scale, bits),
-        w_rec=_connection(weights["w_rec"], scale, bits),
-        w_out=_connection(weights["w_out"], readout_scale, bits),
-        neurons=neurons,
-        readout=readout,
-        input_bits=input_bits,
-        dt=dt,
-        metadata=labels,
-    )

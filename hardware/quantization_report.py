@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -9,23 +10,23 @@ import numpy as np
 
 from hardware.description import Connection, NetworkDescription
 from hardware.emulator import IntegerRecord
+from hardware.rounding import UNIT, Scales, effective_weights, tau_of_register
+from hardware.spike_trains import SpikeDrift, spike_drift, spike_train_error
 from spikelearn.errors import HardwareError
 from spikelearn.network import Record, RecurrentNetwork
 
 __all__ = [
     "STATE_MAX",
-    "UNIT",
     "BlockReport",
+    "LayerReport",
     "QuantizationReport",
     "TimeConstant",
-    "effective_weights",
     "make_report",
     "refuse",
     "relative_error",
-    "tau_of_register",
+    "weight_error",
 ]
 
-UNIT = 64  # a weight, threshold or adaptation mantissa counts in units of 2^6
 STATE_MAX = 2**23 - 1
 CONSTANT_TOLERANCE = 0.1  # relative error of thresholds, time constants, beta, biases
 BLOCK_TOLERANCE = 0.5
@@ -50,6 +51,21 @@ class BlockReport:
 
 
 @dataclass(frozen=True)
+class LayerReport:
+    """What became of one layer of the population, on the calibration data.
+
+    `weight_error` is that of all weights into the layer (root mean square over that of
+    the weights), `spike_error` that of `hardware.spike_trains.spike_train_error`.
+    """
+
+    voltage_scale: float
+    weight_error: float
+    spike_error: float
+    spikes_float: int
+    spikes_integer: int
+
+
+@dataclass(frozen=True)
 class QuantizationReport:
     """What quantisation changed, measured on the calibration data.
 
@@ -60,14 +76,16 @@ class QuantizationReport:
     the largest relative errors (beta where it is > 0; None without adaptation).
     `bias_error` and `b_out_error` are root mean squares over those of the biases; the
     drifts are the largest shifts that they cause once accumulated, of v over the
-    threshold and of y over the root mean square of the float readout.
+    threshold and of y over the root mean square of the float readout. Neurons that fell
+    silent fired in the float network only, new ones in the integer network only.
     """
 
     bits: int
+    rounding: str
     dt: float
-    voltage_scale: float
     output_scale: float
     blocks: tuple[BlockReport, ...]
+    layers: tuple[LayerReport, ...]
     tau_m: TimeConstant
     tau_syn: TimeConstant | None
     tau_a: TimeConstant | None
@@ -88,28 +106,17 @@ class QuantizationReport:
     spikes_float: int
     spikes_integer: int
     spikes_differing: int
+    spike_error: float
+    drift: SpikeDrift
     silent_before: int
     silent_after: int
+    fell_silent: int
+    new_neurons: int
     readout_error: float  # root mean square over that of the float readout
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested values."""
         return asdict(self)
-
-
-def effective_weights(
-    network: RecurrentNetwork, input_bits: int
-) -> dict[str, np.ndarray]:
-    """Return weights as they act on v (or y) per unit of integer input, float64."""
-    params = network.params
-    zeta = network.cell_constants.zeta.astype(np.float64)[:, None]
-    _, gain = network.readout.factors(network.dt)
-    payload = 1 if input_bits == 0 else 2**input_bits - 1
-    return {
-        "w_in": zeta * params.w_in / payload,
-        "w_rec": zeta * params.w_rec,
-        "w_out": gain * params.w_out.astype(np.float64),
-    }
 
 
 def relative_error(error: np.ndarray, reference: np.ndarray) -> float:
@@ -128,16 +135,16 @@ def make_report(
     bits: int,
 ) -> QuantizationReport:
     """Compare the integer run with the float run of the calibration data."""
-    scale = float(description.metadata["voltage_scale"])
-    output_scale = float(description.metadata["output_scale"])
+    scales = Scales.of(description.metadata)
+    scale, output_scale = scales.per_neuron(network), scales.output
     weights = effective_weights(network, description.input_bits)
     cell, neurons = network.cell_constants, description.neurons
     readout, params = description.readout, network.params
     blocks = tuple(
         _block_report(name, getattr(description, name), weights[name], factor)
         for name, factor in (
-            ("w_in", scale),
-            ("w_rec", scale),
+            ("w_in", scale[:, None]),
+            ("w_rec", scale[:, None]),
             ("w_out", output_scale),
         )
     )
@@ -155,12 +162,14 @@ def make_report(
         wanted = network.cell.per_neuron(name, network.n_rec)
         return _worst_tau(wanted[which], register[which], network.dt)
 
+    fired, fires = spikes.any(axis=(0, 1)), emulated.any(axis=(0, 1))
     return QuantizationReport(
         bits=bits,
+        rounding=str(description.metadata.get("rounding", "nearest")),
         dt=network.dt,
-        voltage_scale=scale,
         output_scale=output_scale,
         blocks=blocks,
+        layers=tuple(_layer_reports(network, description, weights, spikes, emulated)),
         tau_m=tau("tau_m", neurons.dv),
         tau_syn=tau("tau_syn", neurons.du + 1) if cell.has_synaptic_current else None,
         tau_a=tau("tau_a", neurons.db, adaptive) if cell.has_adaptation else None,
@@ -169,7 +178,7 @@ def make_report(
         ),
         threshold_error=_worst_register(neurons.vth, scale * cell.v_th),
         beta_error=(
-            _worst_register(neurons.beta[adaptive], scale * cell.beta[adaptive])
+            _worst_register(neurons.beta[adaptive], (scale * cell.beta)[adaptive])
             if cell.has_adaptation
             else None
         ),
@@ -187,14 +196,59 @@ def make_report(
         spikes_float=int(spikes.sum(dtype=np.int64)),
         spikes_integer=int(emulated.sum(dtype=np.int64)),
         spikes_differing=int((spikes != emulated).sum()),
-        silent_before=int((~spikes.any(axis=(0, 1))).sum()),
-        silent_after=int((~emulated.any(axis=(0, 1))).sum()),
+        spike_error=spike_train_error(spikes, emulated, network.dt),
+        drift=spike_drift(spikes, emulated, network.dt),
+        silent_before=int((~fired).sum()),
+        silent_after=int((~fires).sum()),
+        fell_silent=int((fired & ~fires).sum()),
+        new_neurons=int((fires & ~fired).sum()),
         readout_error=relative_error(result.y / output_scale - record.y, record.y),
     )
 
 
+def weight_error(
+    network: RecurrentNetwork,
+    description: NetworkDescription,
+    weights: dict[str, np.ndarray],
+    rows: slice = slice(None),
+) -> float:
+    """Return the relative error of the weights into some neurons, as they act on v.
+
+    `weights` are those of `effective_weights`.
+    """
+    scale = Scales.of(description.metadata).per_neuron(network)[rows, None]
+    errors, wanted = [], []
+    for name in ("w_in", "w_rec"):
+        block = getattr(description, name)
+        unit = UNIT * 2.0**block.exponent
+        wanted.append(weights[name][rows])
+        errors.append(block.weights[rows] * unit / scale - wanted[-1])
+    return relative_error(np.hstack(errors), np.hstack(wanted))
+
+
+def _layer_reports(
+    network: RecurrentNetwork,
+    description: NetworkDescription,
+    weights: dict[str, np.ndarray],
+    spikes: np.ndarray,
+    emulated: np.ndarray,
+) -> Iterator[LayerReport]:
+    scales = Scales.of(description.metadata).voltages
+    ends = np.cumsum(network.layers)
+    for scale, end, size in zip(scales, ends, network.layers, strict=True):
+        own = slice(end - size, end)
+        before, after = spikes[..., own], emulated[..., own]
+        yield LayerReport(
+            voltage_scale=scale,
+            weight_error=weight_error(network, description, weights, own),
+            spike_error=spike_train_error(before, after, network.dt),
+            spikes_float=int(before.sum(dtype=np.int64)),
+            spikes_integer=int(after.sum(dtype=np.int64)),
+        )
+
+
 def _block_report(
-    name: str, connection: Connection, weights: np.ndarray, scale: float
+    name: str, connection: Connection, weights: np.ndarray, scale: np.ndarray | float
 ) -> BlockReport:
     unit = UNIT * 2.0**connection.exponent
     represented = connection.weights.astype(np.float64) * unit
@@ -230,12 +284,6 @@ def _tau_error(wanted: np.ndarray, got: np.ndarray, dt: float) -> np.ndarray:
     """Relative error; below dt/8 less than 2^-11 is left after a step: all the same."""
     kept = np.maximum(wanted, got) > dt / 8
     return np.where(kept, np.abs(got - wanted) / np.maximum(wanted, dt / 8), 0.0)
-
-
-def tau_of_register(register: np.ndarray, dt: float) -> np.ndarray:
-    """Return -dt / log(1 - register / 4096): infinite for 0, and 0 for 4096."""
-    with np.errstate(divide="ignore"):
-        return -dt / np.log1p(-np.asarray(register) / 4096.0)
 
 
 def _tau_problems(report: QuantizationReport) -> list[str]:

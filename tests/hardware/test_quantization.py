@@ -55,7 +55,7 @@ def test_integers_follow_the_float_network(name):
     assert report.spikes_differing < 0.5 * report.spikes_float, "drift of recurrence"
     assert abs(report.spikes_integer - report.spikes_float) < 0.03 * report.spikes_float
     assert report.readout_error < 0.2
-    first = result.v[0] / report.voltage_scale
+    first = result.v[0] / report.layers[0].voltage_scale
     silent = ~record.spikes[0].astype(bool)
     wanted = record.state("v")[0]
     np.testing.assert_allclose(first[silent], wanted[silent], rtol=0.02, atol=0.04)
@@ -77,7 +77,7 @@ def test_registers_are_the_rounded_closed_forms():
     cell = ALIF(tau_m=30.0, tau_syn=4.0, tau_a=150.0, beta=0.3, t_ref=3.0, v_th=0.8)
     network, x = network_and_input(cell=cell, readout=LeakyReadout(12.0))
     description, report = quantise(network, x)
-    neurons, scale = description.neurons, report.voltage_scale
+    neurons, scale = description.neurons, report.layers[0].voltage_scale
     assert set(neurons.dv) == {round(4096 * (1 - np.exp(-1 / 30)))}
     assert set(neurons.du) == {round(4096 * (1 - np.exp(-1 / 4))) - 1}
     assert set(neurons.db) == {round(4096 * (1 - np.exp(-1 / 150)))}
@@ -162,7 +162,7 @@ def test_graded_weights_take_the_payload_into_account():
     description, report = quantise(network, grid.astype(np.float32), input_bits=4)
     assert description.input_max == 15
     unit = 64.0 * 2**description.w_in.exponent
-    weights = description.w_in.weights * unit * 15 / report.voltage_scale
+    weights = description.w_in.weights * unit * 15 / report.layers[0].voltage_scale
     assert np.abs(weights - network.params.w_in).max() < 0.05
 
 
