@@ -78,12 +78,16 @@ class Rounding:
         if self.mode not in ROUNDINGS:
             raise unknown_name("rounding", self.mode, ROUNDINGS)
 
+    def dropped_bits(self, sign: str) -> int:
+        """Return how many last bits of a mantissa are always 0."""
+        return 8 - self.bits + int(sign == "mixed")
+
     def mantissas(self, values: np.ndarray, sign: str, block: int = 0) -> np.ndarray:
         """Round to mantissas that `keep_bits` leaves alone, int16.
 
         `block` tells the draws of one block of weights from those of another.
         """
-        step = 2 ** (8 - self.bits + (sign == "mixed"))
+        step = 2 ** self.dropped_bits(sign)
         low = {"mixed": -256, "excitatory": 0, "inhibitory": step - 256}[sign]
         high = {"mixed": 256 - step, "excitatory": 256 - step, "inhibitory": 0}[sign]
         steps = values / step
@@ -216,14 +220,17 @@ def represented(
 
 
 def _connection(weights: np.ndarray, rounding: Rounding, block: int) -> Connection:
-    """Choose sign mode and exponent of a block with the least squared error."""
+    """Choose sign mode and exponent of a block with the least squared error.
+
+    Exponents are negative only as far as mantissas have zeros to shift out.
+    """
     sign = "mixed"
     if (weights >= 0).all():
         sign = "excitatory"
     elif (weights <= 0).all():
         sign = "inhibitory"
     options = []
-    for exponent in range(MAX_EXPONENT + 1):
+    for exponent in range(-rounding.dropped_bits(sign), MAX_EXPONENT + 1):
         unit = UNIT * 2.0**exponent
         mantissas = rounding.mantissas(weights / unit, sign, block)
         error = float(np.sum(np.square(mantissas * unit - weights)))

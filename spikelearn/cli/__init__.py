@@ -13,6 +13,7 @@ from spikelearn.cli import (
     deployment,
     gradcheck,
     information,
+    precision,
     quickstart,
     reporting,
     stability,
@@ -41,6 +42,7 @@ for group in (
     benchmarking,
     training,
     deployment,
+    precision,
     reporting,
     study,
 ):

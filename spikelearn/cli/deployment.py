@@ -16,6 +16,7 @@ from hardware.evaluation import evaluate_description
 from hardware.export.lava import write_script
 from hardware.quantization import integer_input, quantise
 from hardware.quantization_report import QuantizationReport
+from hardware.training import trained_backend
 from hardware.verification import VerificationReport, verify
 from spikelearn import runs
 from spikelearn.cli._common import (
@@ -80,7 +81,8 @@ def export_run(
     run: runs.Run,
     out: Path | None = None,
     *,
-    bits: int = 8,
+    bits: int | None = None,
+    rounding: str = "nearest",
     vectors: int | None = None,
     strict: bool = True,
     threads: int = 1,
@@ -88,7 +90,9 @@ def export_run(
     """Quantise a run, score it by the emulator and write the export folder.
 
     Calibration uses training data; the test vectors are inputs of the test split. The
-    folder is replaced as a whole: on any error an older export stays as it was.
+    folder is replaced as a whole: on any error an older export stays as it was. A run
+    that was trained as integers keeps their scales; `bits` is then the number that it
+    was trained with, and else 8.
 
     Raises
     ------
@@ -100,8 +104,12 @@ def export_run(
     folder = run.folder.path / "export" if out is None else out
     check_target(folder)
     task, network = run.task, run.network
-    size = min(CALIBRATION_SAMPLES, _samples_in(task.n_steps * network.n_rec * 16))
-    calibration = task.train_batch(0, size, run.config.training.seed)
+    calibration = calibration_input(run)
+    backend = trained_backend(run)
+    if backend is not None and bits in (None, backend.rounding.bits):
+        bits, scales = backend.rounding.bits, backend.scales
+    else:
+        bits, scales = bits or 8, None
     metadata: dict[str, Any] = {
         "task": task.name,
         "kind": task.kind,
@@ -111,9 +119,12 @@ def export_run(
     }
     description, report = quantise(
         network,
-        calibration.x,
+        calibration,
         input_bits=task.input_bits,
         bits=bits,
+        rounding=rounding,
+        seed=run.config.training.seed,
+        scales=scales,
         strict=strict,
         metadata=metadata,
         threads=threads,
@@ -132,6 +143,14 @@ def export_run(
         write_text(new / "network.json", description.to_json())
         write_script(description, new / Path(DESCRIPTION).with_suffix(".py").name)
     return exported
+
+
+def calibration_input(run: runs.Run) -> np.ndarray:
+    """Return training data on which the scales of a run are searched."""
+    task = run.task
+    size = min(CALIBRATION_SAMPLES, _samples_in(task.n_steps * run.network.n_rec * 16))
+    x: np.ndarray = task.train_batch(0, size, run.config.training.seed).x
+    return x
 
 
 def _samples_in(bytes_per_sample: int) -> int:
@@ -175,8 +194,17 @@ def export(
         Path | None, typer.Option(help="Export folder.", show_default="RUN/export")
     ] = None,
     bits: Annotated[
-        int, typer.Option(min=2, max=8, help="Bits of a weight with its sign.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            min=2,
+            max=8,
+            help="Bits of a weight with its sign.",
+            show_default="those it was trained with, or 8",
+        ),
+    ] = None,
+    rounding: Annotated[
+        str, typer.Option(help="Of weights: nearest, floor or stochastic.")
+    ] = "nearest",
     vectors: Annotated[
         int | None,
         typer.Option(min=1, help="Test vectors to store.", show_default="up to 50"),
@@ -190,7 +218,13 @@ def export(
     """Quantise a run: network.h5, network.json, a Lava script and a report."""
     loaded = runs.load_run(run)
     exported = export_run(
-        loaded, out, bits=bits, vectors=vectors, strict=strict, threads=threads
+        loaded,
+        out,
+        bits=bits,
+        rounding=rounding,
+        vectors=vectors,
+        strict=strict,
+        threads=threads,
     )
     if as_json:
         print_json({"export": str(exported.folder)} | exported.to_dict())
@@ -230,6 +264,19 @@ def print_export(exported: Export, kind: str) -> None:
         f"{report.spikes_float} float and {report.spikes_integer} integer spikes, "
         f"{report.spikes_differing} neuron-steps differ"
     )
+    drift = report.drift
+    first = drift.first_difference
+    console.print(
+        f"spike trains: error {report.spike_error:.0%}, shift {drift.shift:.2g} ms, "
+        f"{drift.lost:.1%} lost, {drift.extra:.1%} new; first difference at step "
+        f"{'-' if first is None else f'{first:g}'}; {report.fell_silent} neurons fell "
+        f"silent, {report.new_neurons} are new"
+    )
+    for layer in report.layers if len(report.layers) > 1 else ():
+        console.print(
+            f"  layer of scale {layer.voltage_scale:.4g}: weights "
+            f"{layer.weight_error:.2%} off, spike trains {layer.spike_error:.0%}"
+        )
     console.print(f"float   {evaluation_line(exported.float_scores, kind)}")
     console.print(f"integer {evaluation_line(exported.fixed_scores, kind)}")
     console.print(f"export folder: {exported.folder}")

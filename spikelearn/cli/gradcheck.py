@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hardware.training import from_config
 from spikelearn import tasks
 from spikelearn.analysis.alignment import (
     RECURRENT_SIDE,
@@ -201,7 +202,7 @@ def _network(
     if not iterations:
         task = tasks.make(config.task.name, **config.task.parameters())
         return build_network(config, task), task
-    trainer = build_trainer(config, threads)
+    trainer = build_trainer(config, threads, from_config)
     with training_progress(iterations) as progress:
         for _ in range(iterations):
             progress(trainer.step())

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hardware.training import evaluate_run, from_config
 from spikelearn import runs
 from spikelearn.cli._common import (
     AVAILABLE_CORES,
@@ -47,7 +48,9 @@ def train(
     if out is None:
         out = Path("runs") / f"{config.task.name}-seed{config.training.seed}"
     with training_progress(config.training.iterations) as progress:
-        run = runs.train(config, out, threads=threads, progress=progress)
+        run = runs.train(
+            config, out, threads=threads, progress=progress, hardware=from_config
+        )
     _print_result(run, as_json)
 
 
@@ -60,7 +63,13 @@ def resume(
     folder = runs.RunFolder.open(run)
     config = folder.read_config()
     with training_progress(config.training.iterations) as progress:
-        finished = runs.resume(run, config=config, threads=threads, progress=progress)
+        finished = runs.resume(
+            run,
+            config=config,
+            threads=threads,
+            progress=progress,
+            hardware=from_config,
+        )
     _print_result(finished, as_json)
 
 
@@ -91,12 +100,12 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score the best weights of a run on data it was not trained on."""
-    scores = runs.evaluate(run, split, size=samples, threads=threads)
+    loaded = runs.load_run(run)
+    scores = evaluate_run(loaded, split, size=samples, threads=threads)
     if as_json:
         print_json(dataclasses.asdict(scores))
     else:
-        kind = runs.load_run(run).task.kind
-        console.print(evaluation_line(scores, kind))
+        console.print(evaluation_line(scores, loaded.task.kind))
 
 
 def register(app: typer.Typer) -> None:

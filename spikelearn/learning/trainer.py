@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
+from spikelearn.learning.backend import Backend, Constraint
 from spikelearn.learning.evaluation import Evaluation, evaluate_network, mean_rate
 from spikelearn.learning.flossing import Flossing, FlossingStep
 from spikelearn.learning.gradients import Gradients, global_norm
@@ -76,6 +77,11 @@ class Trainer:
     intrinsic
         Homeostasis of the biases, in every trial of flossing and of training, also
         where "bias" is not learned by the rule. In training it follows the schedule.
+    backend
+        Runs the network in place of the simulator, with weights of its own making
+        (`learning.backend`); its gradients move the weights of `network`.
+    constraint
+        Projects the weights after every update, after masks and Dale's law.
     update_every
         Steps between two updates within a trial; 0: one update at its end, which costs
         least. Credit is exact for any number: long pieces are windows, and with 1 the
@@ -119,6 +125,8 @@ class Trainer:
     terms: tuple[PlasticityTerm, ...] = ()
     flossing: Flossing | None = None
     intrinsic: IntrinsicPlasticity | None = None
+    backend: Backend | None = None
+    constraint: Constraint | None = None
     update_every: int = 0
     batch_size: int = 32
     iterations: int = 1000
@@ -161,6 +169,8 @@ class Trainer:
         self._check_signal()
         if self.update_every:
             self._check_online()
+        if self.backend is not None:
+            self._check_backend()
         if self.feedback.kind != "symmetric" and not self.feedback.matrix.size:
             stream = np.random.SeedSequence([self.seed, FEEDBACK_STREAM])
             rng = np.random.default_rng(stream)
@@ -236,6 +246,20 @@ class Trainer:
             not reward, where, rule.format("a reward task"), self.update_every, hint
         )
 
+    def _check_backend(self) -> None:
+        """Refuse what looks at the weights that learn as if they had run."""
+        where, rule = "Trainer.update_every", "must be 0 with a backend"
+        require(not self.update_every, where, rule, self.update_every)
+        continuous = self.flossing is not None and self.flossing.continuous
+        where, rule = "Flossing.continuous", "must be false with a backend"
+        require(not continuous, where, rule, continuous)
+
+    def running(self) -> RecurrentNetwork:
+        """Return the network with the weights that are run and scored."""
+        if self.backend is None:
+            return self.network
+        return self.backend.running(self.network)
+
     def _learned(self) -> dict[str, np.ndarray]:
         arrays = self.network.params.arrays()
         return {name: arrays[name] for name in self.trainable}
@@ -293,7 +317,7 @@ class Trainer:
         network.params.w_rec[...] += (scale * step.move).astype(network.dtype)
         self.flossed.append(float(step.exponents[0]))
         self._apply_intrinsic(record, scale)
-        network.constrain()
+        self._constrain()
         return step
 
     def _apply_intrinsic(self, record: AnyRecord, scale: float) -> None:
@@ -314,8 +338,7 @@ class Trainer:
 
     def _step_at_end(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a whole batch and update once."""
-        network = self.network
-        record = self._run(batch.x)
+        network, record = self._run(batch.x)
 
         def loss_of(y: np.ndarray) -> LossResult:
             rng = self._rng(ACTION_STREAM)
@@ -347,13 +370,15 @@ class Trainer:
         self._stabilise(record)
         return result, mean_rate(record, network.dt), norm
 
-    def _run(self, x: np.ndarray) -> AnyRecord:
+    def _run(self, x: np.ndarray) -> tuple[RecurrentNetwork, AnyRecord]:
         """Run a batch, with checkpoints if a whole record would take too much memory.
 
         Half of the memory limit is for it; the sweep then runs the batch once more.
         """
         network, threads = self.network, self.threads
         needs, n_steps = self.rule.needs(network), len(x)
+        if self.backend is not None:
+            return self.backend.run(network, x, needs, threads=threads)
         n_bytes = network.record_bytes(n_steps, x.shape[1], needs)
         outputs_needed = bool(self.terms) or self.feedback.kind == "local"
         outputs_needed |= self.flossing is not None and self.flossing.continuous
@@ -362,8 +387,10 @@ class Trainer:
             room = memory_limit_bytes() // 2
             if n_bytes > room:
                 chunk_steps = max(n_steps * room // n_bytes, 1)
-                return network.run_checkpointed(x, chunk_steps, threads=threads)
-        return network.run(x, record=needs, threads=threads)
+                return network, network.run_checkpointed(
+                    x, chunk_steps, threads=threads
+                )
+        return network, network.run(x, record=needs, threads=threads)
 
     def _step_within(self, batch: Batch) -> tuple[LossResult, float | None, float]:
         """Run a batch in pieces of `update_every` steps, with an update after each."""
@@ -432,8 +459,13 @@ class Trainer:
         self.optimizer.step(learned, gradients, state, scale, threads)
         if "w_out" in learned:
             self.feedback.follow(before, network.params.w_out, scale)
-        network.constrain()
+        self._constrain()
         return norm
+
+    def _constrain(self) -> None:
+        self.network.constrain()
+        if self.constraint is not None:
+            self.constraint(self.network)
 
     def _apply_terms(self, output: np.ndarray) -> None:
         """Add the displacements of the plasticity terms, once per trial.
@@ -445,7 +477,7 @@ class Trainer:
         for move in moves:
             for name in learned.keys() & move.keys():
                 learned[name] += move[name]
-        self.network.constrain()
+        self._constrain()
 
     def _decay_weights(
         self, learned: dict[str, np.ndarray], gradients: dict[str, np.ndarray]
@@ -472,6 +504,9 @@ class Trainer:
 
     def evaluate(self, split: str, size: int | None = None) -> Evaluation:
         """Score the present weights on a split of the task."""
+        if self.backend is not None:
+            given = (self.network, self.task, self.loss, split)
+            return self.backend.evaluate(*given, size=size, threads=self.threads)
         return evaluate_network(
             self.network,
             self.task,
@@ -486,6 +521,8 @@ class Trainer:
         state = {f"params/{k}": v for k, v in self.network.params.arrays().items()}
         state |= {f"optimizer/{k}": v for k, v in self.optimizer_state.items()}
         state |= {f"flossing/{k}": v for k, v in self.flossing_state.items()}
+        if self.backend is not None:
+            state |= {f"backend/{k}": v for k, v in self.backend.state().items()}
         state["feedback"] = self.feedback.matrix
         state["iteration"] = np.asarray(self.iteration)
         return {name: np.array(value) for name, value in state.items()}
@@ -511,5 +548,8 @@ class Trainer:
             array[...] = state[f"optimizer/{name}"]
         for name, array in self.flossing_state.items():
             array[...] = state[f"flossing/{name}"]
+        if self.backend is not None:
+            names = self.backend.state()
+            self.backend.load_state({k: state[f"backend/{k}"] for k in names})
         self.feedback.matrix = np.array(state["feedback"])
         self.iteration = int(state["iteration"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import numpy as np
 from spikelearn.errors import require
 from spikelearn.kernels.rate import forward_rate
 from spikelearn.kernels.spiking import (
+    OUT_OF_REACH,
     Cell,
     InputEvents,
     State,
@@ -370,6 +371,58 @@ class RecurrentNetwork:
     ) -> Record:
         y = out.y.transpose(1, 0, 2)
         return Record(y, events, out, self.n_rec, going, frozenset(record))
+
+    def adopt(
+        self,
+        x: np.ndarray,
+        spikes: np.ndarray,
+        distance: np.ndarray,
+        y: np.ndarray,
+        states: Mapping[str, np.ndarray] | None = None,
+    ) -> Record:
+        """Return the record of a run from zero that another machine did.
+
+        Learning rules take it like one of `run`; it cannot be gone on with.
+
+        Parameters
+        ----------
+        x : (T, B, n_in) array
+            As in `run`.
+        spikes : (T, B, n_rec) array
+        distance : (T, B, n_rec) array
+            v - A as it met the threshold, -inf while refractory.
+        y : (T, B, n_out) array
+        states
+            "v", "a" and "i", all or none.
+
+        Raises
+        ------
+        InvalidValue
+            If units do not spike, or a shape is wrong.
+        """
+        where = "RecurrentNetwork.adopt"
+        require(self.spiking, where, "needs spiking cells", "rate units")
+        states = dict(states or {})
+        x, events = self._events(host_array(x, "input x"))
+        n_steps, n_samples = x.shape[:2]
+        rows = {"spikes": spikes, "distance": distance, **states}
+        for name, array in rows.items():
+            shape = (n_steps, n_samples, self.n_rec)
+            rule = f"must have shape {shape}"
+            require(array.shape == shape, f"{where}.{name}", rule, array.shape)
+        list_events(x, 0, n_samples, events)
+        out = self._trajectory(n_steps, n_samples, bool(states), True)
+        for name in ("distance", *states):
+            array = getattr(out, name)
+            array[..., self.n_rec :] = -OUT_OF_REACH if name == "distance" else 0
+            array[..., : self.n_rec] = rows[name].transpose(1, 0, 2)
+        out.y[...] = y.transpose(1, 0, 2)
+        for b in range(n_samples):
+            begin = b * (out.spike.size // n_samples)
+            steps, units = np.nonzero(spikes[:, b])
+            out.first[b] = begin + np.searchsorted(steps, np.arange(n_steps + 1))
+            out.spike[begin : begin + units.size] = units
+        return self._record(events, out, self._padded_zeros(n_samples), tuple(states))
 
     def run_checkpointed(
         self, x: np.ndarray, chunk_steps: int, *, threads: int = 1

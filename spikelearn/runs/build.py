@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from spikelearn.errors import require, unknown_name
 from spikelearn.kernels.threads import N_GROUPS
 from spikelearn.kernels.traces import n_traces
 from spikelearn.kernels.vector import padded
+from spikelearn.learning.backend import Backend, Constraint
 from spikelearn.learning.flossing import Flossing
 from spikelearn.learning.homeostasis import FiringRate, IntrinsicPlasticity
 from spikelearn.learning.losses import Classification, Loss, Regression
@@ -30,9 +32,13 @@ from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
 from spikelearn.tasks import Task
 
-__all__ = ["build_loss", "build_network", "build_rule", "build_trainer"]
+__all__ = ["Hardware", "build_loss", "build_network", "build_rule", "build_trainer"]
 
 GIB = 2**30
+Hardware = Callable[
+    [RunConfig, RecurrentNetwork, Task], tuple[Backend | None, Constraint | None]
+]
+"""Makes backend and constraint of a network from the section [hardware]."""
 
 
 def _itemsize(config: RunConfig) -> int:
@@ -201,14 +207,26 @@ def _structure(
     return given
 
 
-def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
+def build_trainer(
+    config: RunConfig, threads: int = 1, hardware: Hardware | None = None
+) -> Trainer:
     """Return the trainer of a configuration, at iteration 0.
+
+    Parameters
+    ----------
+    hardware
+        Makes what the section [hardware] asks for: `hardware.training.from_config`.
 
     Raises
     ------
     UnknownName, InvalidValue
-        If a name or value of the configuration is wrong, or memory does not suffice.
+        If a name or value of the configuration is wrong, memory does not suffice, or
+        there is a section [hardware] and nothing to make it of.
     """
+    where, rule = "hardware", "must be given for a section [hardware]"
+    hint = "Pass hardware.training.from_config."
+    missing = config.hardware is not None and hardware is None
+    require(not missing, where, rule, hardware, hint)
     task = tasks.make(config.task.name, **config.task.parameters())
     size = config.training.batch_size
     where = (
@@ -217,6 +235,7 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
     )
     _require_memory(where, _training_bytes(config, task))
     network = build_network(config, task)
+    backend, constraint = hardware(config, network, task) if hardware else (None, None)
     learning, optimizer = config.learning, config.optimizer
     feedback = Feedback(
         learning.feedback,
@@ -235,6 +254,8 @@ def build_trainer(config: RunConfig, threads: int = 1) -> Trainer:
         terms=_terms(config),
         flossing=_flossing(config),
         intrinsic=_intrinsic(config),
+        backend=backend,
+        constraint=constraint,
         update_every=learning.update_every,
         batch_size=config.training.batch_size,
         iterations=config.training.iterations,

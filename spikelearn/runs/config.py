@@ -176,6 +176,18 @@ class FlossingConfig(_Section):
     intrinsic_strength: float = 0.2
 
 
+class HardwareConfig(_Section):
+    """`[hardware]`: what a chip allows, kept to while the network learns.
+
+    With `weight_bits` the network runs as integers with weights of so many bits
+    (quantisation-aware training); `fan_in` is the largest number of synapses of a
+    neuron, inputs and recurrent ones together. Without the section, nothing of it.
+    """
+
+    weight_bits: int | None = Field(None, ge=2, le=8)
+    fan_in: int | None = Field(None, ge=1)
+
+
 class RunConfig(_Section):
     """Everything that determines the numbers of a run."""
 
@@ -185,6 +197,7 @@ class RunConfig(_Section):
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     flossing: FlossingConfig | None = None
+    hardware: HardwareConfig | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested values, as they are written to `config.toml`."""
@@ -210,6 +223,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "optimizer": OptimizerConfig,
     "training": TrainingConfig,
     "flossing": FlossingConfig,
+    "hardware": HardwareConfig,
 }
 
 

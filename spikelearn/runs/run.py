@@ -19,7 +19,7 @@ from spikelearn.learning.losses import Loss
 from spikelearn.learning.trainer import StepMetrics, Trainer
 from spikelearn.network import Params
 from spikelearn.network.model import RecurrentNetwork
-from spikelearn.runs.build import build_loss, build_network, build_trainer
+from spikelearn.runs.build import Hardware, build_loss, build_network, build_trainer
 from spikelearn.runs.config import RunConfig
 from spikelearn.runs.folder import RunFolder
 from spikelearn.tasks import Task
@@ -57,6 +57,7 @@ def train(
     *,
     threads: int = 1,
     progress: Progress | None = None,
+    hardware: Hardware | None = None,
 ) -> Run:
     """Train a new run into folder `out`.
 
@@ -64,6 +65,8 @@ def train(
     ----------
     progress
         Called after every iteration.
+    hardware
+        As in `spikelearn.runs.build.build_trainer`.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def train(
     SpikelearnError
         If the configuration cannot be built; nothing is written then.
     """
-    trainer = build_trainer(config, threads)
+    trainer = build_trainer(config, threads, hardware)
     task = trainer.task  # its data must be there before the folder is made
     task.train_batch(0, 1, config.training.seed)
     next(iter(task.evaluation("validation", 1, 1)))
@@ -86,6 +89,7 @@ def resume(
     config: RunConfig | None = None,
     threads: int = 1,
     progress: Progress | None = None,
+    hardware: Hardware | None = None,
 ) -> Run:
     """Continue a run from its newest checkpoint; a finished run is only loaded.
 
@@ -100,6 +104,8 @@ def resume(
         The configuration of the folder, if it has been read already.
     progress
         Called after every iteration.
+    hardware
+        As in `spikelearn.runs.build.build_trainer`.
 
     Raises
     ------
@@ -113,7 +119,7 @@ def resume(
     result = folder.result()
     if result is not None and result["iterations"] >= config.training.iterations:
         return _load(folder, config, unchanged=True)
-    trainer = build_trainer(config, threads)
+    trainer = build_trainer(config, threads, hardware)
     with folder.locked():
         session = _Session(folder, config, trainer)
         if not folder.checkpoint_path.exists():
@@ -173,7 +179,7 @@ def _check_unchanged(folder: RunFolder, config: RunConfig) -> None:
 def evaluate(
     path: str | Path, split: str = "test", *, size: int | None = None, threads: int = 1
 ) -> Evaluation:
-    """Score the best weights of a run on a split of its task."""
+    """Score the best weights of a run on a split of its task, in floating point."""
     run = load_run(path)
     return evaluate_network(
         run.network, run.task, run.loss, split, size=size, threads=threads
@@ -217,7 +223,7 @@ class _Session:
         if score > self.best_score:
             self.best_score = score
             self.best_iteration = trainer.iteration
-            arrays = trainer.network.params.arrays()
+            arrays = trainer.running().params.arrays()
             self.best = {name: array.copy() for name, array in arrays.items()}
 
     def save(self) -> None:

@@ -1,0 +1,320 @@
+"""Training under the constraints of a chip: integers in the forward pass, few inputs.
+
+Quantisation-aware training rounds the weights that learn before every trial and runs
+the integers in the emulator: what is trained is what will run. The rule gets the states
+of the integer run, divided by their scales, and the weights that the integers stand
+for; its gradient moves the float weights behind them (straight-through estimator:
+Bengio et al. 2013, arXiv:1308.3432; in quantised networks Hubara et al. 2018, Journal
+of Machine Learning Research 18:187).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hardware import emulator
+from hardware.description import NetworkDescription
+from hardware.emulator import IntegerRecord
+from hardware.evaluation import evaluate_description
+from hardware.quantization import check_representable, integer_input, search_scales
+from hardware.rounding import (
+    MAX_EXPONENT,
+    UNIT,
+    Rounding,
+    Scales,
+    describe,
+    effective_weights,
+    largest_mantissa,
+    represented,
+)
+from spikelearn.errors import require
+from spikelearn.learning.backend import Backend, Constraint
+from spikelearn.learning.evaluation import Evaluation, evaluate_network
+from spikelearn.learning.losses import Loss
+from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.runs import Run, RunConfig
+from spikelearn.tasks import Task
+
+__all__ = [
+    "FanIn",
+    "IntegerBackend",
+    "evaluate_run",
+    "from_config",
+    "integer_record",
+    "trained_backend",
+]
+
+CALIBRATION_SAMPLES = 32
+# Weights grow while they learn: the scale leaves room for so many times the states.
+GROWTH = 8.0
+STATE_MAX = 2**23 - 1
+
+
+@dataclass(frozen=True)
+class FanIn:
+    """Keeps the `limit` largest weights into every neuron and sets the others to 0.
+
+    Inputs and recurrent weights count together (iterative hard thresholding: Blumensath
+    & Davies 2009, doi:10.1016/j.acha.2009.04.002). A weight comes back when an update
+    makes it larger than the smallest that is kept.
+
+    Parameters
+    ----------
+    limit
+        Synapses of a neuron, >= 1.
+
+    Raises
+    ------
+    InvalidValue
+        If the limit is less than 1.
+    """
+
+    limit: int
+
+    def __post_init__(self) -> None:
+        require(self.limit >= 1, "FanIn.limit", "must be >= 1", self.limit)
+
+    def __call__(self, network: RecurrentNetwork) -> None:
+        """Project the weights of a network in place."""
+        w_in, w_rec = network.params.w_in, network.params.w_rec
+        sizes = np.abs(np.hstack([w_in, w_rec]))
+        if sizes.shape[1] <= self.limit:
+            return
+        least = np.partition(sizes, -self.limit, axis=1)[:, -self.limit, None]
+        for weights in (w_in, w_rec):
+            weights[np.abs(weights) < least] = 0.0
+
+
+@dataclass
+class IntegerBackend:
+    """Runs networks as integers in training (`spikelearn.learning.backend.Backend`).
+
+    Parameters
+    ----------
+    rounding
+        Bits and mode; stochastic rounding draws once, so that weights stay comparable.
+    input_bits
+        As in `hardware.quantization.quantise`.
+    scales
+        Scales of all states; they stay as they are. `calibrated` finds them.
+    """
+
+    rounding: Rounding
+    input_bits: int
+    scales: Scales
+    _copy: RecurrentNetwork | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def calibrated(
+        cls,
+        network: RecurrentNetwork,
+        calibration: np.ndarray,
+        *,
+        input_bits: int | None,
+        bits: int,
+    ) -> IntegerBackend:
+        """Return a backend with the scales that suit a network before it learns.
+
+        They are those of `hardware.quantization.search_scales`, lowered by octaves
+        until states may grow `GROWTH` times.
+
+        Raises
+        ------
+        HardwareError
+            If the network or its input has no integer form.
+        """
+        check_representable(network, input_bits)
+        assert input_bits is not None
+        rounding = Rounding(bits)
+        x = integer_input(calibration, input_bits)
+        record = network.run(calibration, record=("v", "a", "i"))
+        scales = search_scales(network, record, x, input_bits, rounding)
+        run = emulator.run(describe(network, scales, input_bits, rounding), x)
+        assert run.u is not None and run.v is not None
+        peak = max(np.abs(run.u).max(), np.abs(run.v).max(), np.abs(run.y).max(), 1)
+        octaves = max(np.ceil(np.log2(GROWTH * peak / STATE_MAX)), 0)
+        voltages = tuple(scale * 2.0**-octaves for scale in scales.voltages)
+        return cls(rounding, input_bits, replace(scales, voltages=voltages))
+
+    def describe(self, network: RecurrentNetwork) -> NetworkDescription:
+        """Return the integers that run in place of a network."""
+        return describe(network, self.scales, self.input_bits, self.rounding)
+
+    def running(self, network: RecurrentNetwork) -> RecurrentNetwork:
+        """Return a network with the weights that the integers stand for."""
+        return self._with_weights(network, self.describe(network))
+
+    def _with_weights(
+        self, network: RecurrentNetwork, description: NetworkDescription
+    ) -> RecurrentNetwork:
+        if self._copy is None or self._copy.n_rec != network.n_rec:
+            self._copy = replace(network)
+        self._copy.params.load(
+            {
+                name: array.astype(network.dtype)
+                for name, array in represented(network, description).items()
+            }
+        )
+        return self._copy
+
+    def run(
+        self,
+        network: RecurrentNetwork,
+        x: np.ndarray,
+        record: Collection[str],
+        *,
+        threads: int,
+    ) -> tuple[RecurrentNetwork, Record]:
+        """Run a batch in integers; return the weights that ran and what they did."""
+        description = self.describe(network)
+        run = emulator.run(
+            description, integer_input(x, self.input_bits), threads=threads
+        )
+        running = self._with_weights(network, description)
+        return running, integer_record(running, description, x, run, bool(record))
+
+    def evaluate(
+        self,
+        network: RecurrentNetwork,
+        task: Task,
+        loss: Loss,
+        split: str,
+        *,
+        size: int | None,
+        threads: int,
+    ) -> Evaluation:
+        """Score the integers on a split of a task."""
+        given = (self.describe(network), task, loss, split)
+        return evaluate_description(*given, size=size, threads=threads)
+
+    def project(self, network: RecurrentNetwork) -> None:
+        """Clip weights that are beyond the largest mantissa and exponent, in place."""
+        beyond = largest_mantissa(self.rounding.bits) * UNIT * 2.0**MAX_EXPONENT
+        voltage = self.scales.per_neuron(network)[:, None]
+        rows = {"w_in": voltage, "w_rec": voltage, "w_out": self.scales.output}
+        effective = effective_weights(network, self.input_bits)
+        for name, row in rows.items():
+            weights = getattr(network.params, name)
+            excess = np.maximum(np.abs(row * effective[name]) / beyond, 1.0)
+            np.divide(weights, excess, out=weights, casting="same_kind")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the scales: those of layers, and that of the readout."""
+        return {"scales": np.array([*self.scales.voltages, self.scales.output])}
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on with the scales of a checkpoint."""
+        *voltages, output = (float(value) for value in state["scales"])
+        self.scales = Scales(tuple(voltages), output)
+
+
+def integer_record(
+    network: RecurrentNetwork,
+    description: NetworkDescription,
+    x: np.ndarray,
+    run: IntegerRecord,
+    with_states: bool,
+) -> Record:
+    """Return an integer run in the units of the float network, for learning rules.
+
+    `v` is the voltage as it met the threshold, which reset "zero" clears afterwards.
+    """
+    assert run.u is not None and run.v is not None and run.b is not None
+    assert run.spikes is not None
+    cell = description.neurons
+    scales = Scales.of(description.metadata)
+    scale = scales.per_neuron(network)
+    v = run.v.astype(np.int64)
+    if cell.reset == "zero":
+        before = np.zeros_like(v)
+        before[1:] = v[:-1]
+        left = np.sign(before) * ((np.abs(before) * (4096 - cell.dv)) >> 12)
+        tested = left + run.u + (cell.bias_mant.astype(np.int64) << cell.bias_exp)
+        v = np.where(run.spikes != 0, np.clip(tested, -STATE_MAX, STATE_MAX), v)
+    distance = (v - (cell.vth << 6) - run.b) / scale
+    distance[_refractory(run.spikes, cell.refractory)] = -np.inf
+    states = {}
+    if with_states:
+        constants = network.cell_constants
+        beta = np.where(constants.beta > 0, constants.beta, np.inf)
+        states = {"v": v / scale, "a": run.b / (scale * beta)}
+        states["i"] = run.u / (scale * constants.zeta)
+    return network.adopt(x, run.spikes, distance, run.y / scales.output, states)
+
+
+def _refractory(spikes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return where neurons are silent after a spike, (T, S, n)."""
+    silent = np.zeros(spikes.shape, bool)
+    for step in range(1, int(lengths.max(initial=0)) + 1):
+        silent[step:] |= (spikes[:-step] != 0) & (lengths >= step)
+    return silent
+
+
+def from_config(
+    config: RunConfig, network: RecurrentNetwork, task: Task
+) -> tuple[Backend | None, Constraint | None]:
+    """Return what the section [hardware] of a configuration asks for.
+
+    Raises
+    ------
+    HardwareError
+        If the network or the input of the task has no integer form.
+    InvalidValue
+        If a limit is out of range.
+    """
+    section = config.hardware
+    if section is None:
+        return None, None
+    fan_in = None if section.fan_in is None else FanIn(section.fan_in)
+    if fan_in is not None:
+        fan_in(network)
+    if section.weight_bits is None:
+        return None, fan_in
+    size = min(CALIBRATION_SAMPLES, config.training.batch_size)
+    backend = IntegerBackend.calibrated(
+        network,
+        task.train_batch(0, size, config.training.seed).x,
+        input_bits=task.input_bits,
+        bits=section.weight_bits,
+    )
+
+    def constraint(network: RecurrentNetwork) -> None:
+        if fan_in is not None:
+            fan_in(network)
+        backend.project(network)
+
+    return backend, constraint
+
+
+def trained_backend(run: Run) -> IntegerBackend | None:
+    """Return the backend that a run was trained with, with its scales; else None.
+
+    Raises
+    ------
+    FileFormatError
+        If the checkpoint of the run does not hold them.
+    """
+    section = run.config.hardware
+    if section is None or section.weight_bits is None:
+        return None
+    scales = Scales((1.0,) * len(run.network.layers), 1.0)
+    rounding = Rounding(section.weight_bits)
+    backend = IntegerBackend(rounding, run.task.input_bits or 0, scales)
+    like = {f"backend/{name}": array for name, array in backend.state().items()}
+    stored = run.folder.read_checkpoint(like)
+    backend.load_state({name: stored[f"backend/{name}"] for name in backend.state()})
+    return backend
+
+
+def evaluate_run(
+    run: Run, split: str, *, size: int | None = None, threads: int = 1
+) -> Evaluation:
+    """Score the best weights of a run by what it was trained as: floats or integers."""
+    given = (run.network, run.task, run.loss, split)
+    backend = trained_backend(run)
+    if backend is None:
+        return evaluate_network(*given, size=size, threads=threads)
+    return backend.evaluate(*given, size=size, threads=threads)
