@@ -83,9 +83,11 @@ class FanIn:
         sizes = np.abs(np.hstack([w_in, w_rec]))
         if sizes.shape[1] <= self.limit:
             return
-        least = np.partition(sizes, -self.limit, axis=1)[:, -self.limit, None]
-        for weights in (w_in, w_rec):
-            weights[np.abs(weights) < least] = 0.0
+        kept = np.zeros(sizes.shape, bool)
+        largest = np.argpartition(sizes, -self.limit, axis=1)[:, -self.limit :]
+        np.put_along_axis(kept, largest, True, axis=1)
+        w_in[~kept[:, : network.n_in]] = 0.0
+        w_rec[~kept[:, network.n_in :]] = 0.0
 
 
 @dataclass
