@@ -30,6 +30,7 @@ VERBS = (
     "resume",
     "evaluate",
     "export",
+    "precision",
     "verify",
     "report",
     "bench",

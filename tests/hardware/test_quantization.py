@@ -11,10 +11,13 @@ from hardware import emulator
 from hardware.evaluation import evaluate_description
 from hardware.quantization import integer_input, quantise
 from hardware.quantization_report import refuse
+from hardware.rounding import Scales
+from hardware.spike_trains import spike_train_error
 from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
 from spikelearn.errors import HardwareError, InvalidValue
 from spikelearn.learning.evaluation import evaluate_network
 from spikelearn.network import LeakyRate
+from spikelearn.network.connectivity import stack
 from spikelearn.tasks import make
 from tests.helpers import make_input, make_network
 
@@ -353,3 +356,78 @@ def test_a_delay_of_one_step_for_each_synapse_is_no_delay():
     plain, _ = network_and_input()
     first, second = (quantise(n, x)[0] for n in (network, plain))
     assert np.array_equal(first.w_rec.weights, second.w_rec.weights)
+
+
+def stacked():
+    """Two layers whose weights differ by a factor that no exponent can follow."""
+    network = make_network(
+        0,
+        n_in=8,
+        n_rec=24,
+        n_out=3,
+        drive=1.5,
+        cell=LIF(tau_m=20.0, v_th=np.repeat([1.0, 0.11], [14, 10])),
+        **stack(8, [14, 10], 3),
+    )
+    network.params.w_rec[14:] *= 0.11
+    return network, make_input(0, n_steps=60, n_samples=4, n_in=8)
+
+
+def test_every_layer_has_a_scale_of_its_own():
+    network, x = stacked()
+    _, report = quantise(network, x, bits=4, strict=False)
+    first, second = report.layers
+    assert second.voltage_scale > 2 * first.voltage_scale
+    assert first.spikes_float > 50 and second.spikes_float > 50
+    common = Scales((first.voltage_scale,) * 2, report.output_scale)
+    _, other = quantise(network, x, bits=4, strict=False, scales=common)
+    assert other.layers[0] == first
+    assert second.weight_error < 0.7 * other.layers[1].weight_error
+    assert second.spike_error < other.layers[1].spike_error
+
+
+def test_layers_are_reported_with_their_own_spikes():
+    network, x = stacked()
+    description, report = quantise(network, x, bits=4, strict=False)
+    wanted = network.run(x).spikes
+    got = emulator.run(description, x).spikes
+    for layer, rows in zip(report.layers, (slice(14), slice(14, 24)), strict=True):
+        before, after = wanted[..., rows], got[..., rows]
+        assert layer.spikes_float == before.sum()
+        assert layer.spikes_integer == after.sum()
+        error = spike_train_error(before, after, 1.0)
+        assert layer.spike_error == pytest.approx(error)
+    fired, fires = (spikes.any(axis=(0, 1)) for spikes in (wanted, got))
+    assert report.fell_silent == (fired & ~fires).sum()
+    assert report.new_neurons == (fires & ~fired).sum()
+
+
+def test_the_search_takes_near_spike_trains_and_well_kept_weights():
+    network, x = network_and_input()
+    _, best = quantise(network, x, bits=4, strict=False)
+    scale, output = best.layers[0].voltage_scale, best.output_scale
+    for factor in np.geomspace(0.5, 1.0, 8):
+        scales = Scales((float(scale * factor),), output)
+        _, other = quantise(network, x, bits=4, strict=False, scales=scales)
+        better = other.spike_error < 0.8 * best.spike_error
+        better &= other.layers[0].weight_error < best.layers[0].weight_error
+        assert not better
+
+
+def test_roundings_differ_and_are_told():
+    network, x = network_and_input()
+    errors = {}
+    for mode in ("nearest", "floor", "stochastic"):
+        description, report = quantise(
+            network, x, bits=4, rounding=mode, seed=3, strict=False
+        )
+        errors[mode] = report.layers[0].weight_error
+        assert report.rounding == mode
+        assert description.metadata.get("rounding", "nearest") == mode
+    assert errors["nearest"] < errors["stochastic"] < 2.5 * errors["nearest"]
+    assert errors["nearest"] < errors["floor"]
+    first, second, other = (
+        quantise(network, x, bits=4, rounding="stochastic", seed=s, strict=False)[0]
+        for s in (3, 3, 4)
+    )
+    assert first == second != other
