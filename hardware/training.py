@@ -32,19 +32,17 @@ from hardware.rounding import (
 )
 from spikelearn.errors import require
 from spikelearn.learning.backend import Backend, Constraint
-from spikelearn.learning.evaluation import Evaluation, evaluate_network
+from spikelearn.learning.evaluation import Evaluation
 from spikelearn.learning.losses import Loss
 from spikelearn.network import Record, RecurrentNetwork
-from spikelearn.runs import Run, RunConfig
+from spikelearn.runs import RunConfig
 from spikelearn.tasks import Task
 
 __all__ = [
     "FanIn",
     "IntegerBackend",
-    "evaluate_run",
     "from_config",
     "integer_record",
-    "trained_backend",
 ]
 
 CALIBRATION_SAMPLES = 32
@@ -289,34 +287,3 @@ def from_config(
         backend.project(network)
 
     return backend, constraint
-
-
-def trained_backend(run: Run) -> IntegerBackend | None:
-    """Return the backend that a run was trained with, with its scales; else None.
-
-    Raises
-    ------
-    FileFormatError
-        If the checkpoint of the run does not hold them.
-    """
-    section = run.config.hardware
-    if section is None or section.weight_bits is None:
-        return None
-    scales = Scales((1.0,) * len(run.network.layers), 1.0)
-    rounding = Rounding(section.weight_bits)
-    backend = IntegerBackend(rounding, run.task.input_bits or 0, scales)
-    like = {f"backend/{name}": array for name, array in backend.state().items()}
-    stored = run.folder.read_checkpoint(like)
-    backend.load_state({name: stored[f"backend/{name}"] for name in backend.state()})
-    return backend
-
-
-def evaluate_run(
-    run: Run, split: str, *, size: int | None = None, threads: int = 1
-) -> Evaluation:
-    """Score the best weights of a run by what it was trained as: floats or integers."""
-    given = (run.network, run.task, run.loss, split)
-    backend = trained_backend(run)
-    if backend is None:
-        return evaluate_network(*given, size=size, threads=threads)
-    return backend.evaluate(*given, size=size, threads=threads)

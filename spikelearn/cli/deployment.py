@@ -14,9 +14,9 @@ from hardware import emulator
 from hardware.description import NetworkDescription
 from hardware.evaluation import evaluate_description
 from hardware.export.lava import write_script
-from hardware.quantization import integer_input, quantise
+from hardware.quantization import integer_input
 from hardware.quantization_report import QuantizationReport
-from hardware.training import trained_backend
+from hardware.trained import quantise_run, samples_within
 from hardware.verification import VerificationReport, verify
 from spikelearn import runs
 from spikelearn.cli._common import (
@@ -52,9 +52,7 @@ __all__ = [
     "verify_file",
 ]
 
-CALIBRATION_SAMPLES = 64
 DEFAULT_VECTORS = 50
-VECTOR_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,6 @@ def export_run(
     folder = run.folder.path / "export" if out is None else out
     check_target(folder)
     task, network = run.task, run.network
-    calibration = calibration_input(run)
-    backend = trained_backend(run)
-    if backend is not None and bits in (None, backend.rounding.bits):
-        bits, scales = backend.rounding.bits, backend.scales
-    else:
-        bits, scales = bits or 8, None
     metadata: dict[str, Any] = {
         "task": task.name,
         "kind": task.kind,
@@ -117,14 +109,10 @@ def export_run(
         "seed": run.config.training.seed,
         "iteration": run.best_iteration,
     }
-    description, report = quantise(
-        network,
-        calibration,
-        input_bits=task.input_bits,
+    description, report = quantise_run(
+        run,
         bits=bits,
         rounding=rounding,
-        seed=run.config.training.seed,
-        scales=scales,
         strict=strict,
         metadata=metadata,
         threads=threads,
@@ -133,7 +121,7 @@ def export_run(
     float_scores = evaluate_network(network, *arguments, threads=threads)
     fixed_scores = evaluate_description(description, *arguments, threads=threads)
     if vectors is None:
-        possible = _samples_in(task.n_steps * network.n_rec * 13)
+        possible = samples_within(task.n_steps * network.n_rec * 13)
         vectors = min(DEFAULT_VECTORS, possible)
     description = _with_vectors(description, run, vectors, threads)
 
@@ -143,18 +131,6 @@ def export_run(
         write_text(new / "network.json", description.to_json())
         write_script(description, new / Path(DESCRIPTION).with_suffix(".py").name)
     return exported
-
-
-def calibration_input(run: runs.Run) -> np.ndarray:
-    """Return training data on which the scales of a run are searched."""
-    task = run.task
-    size = min(CALIBRATION_SAMPLES, _samples_in(task.n_steps * run.network.n_rec * 16))
-    x: np.ndarray = task.train_batch(0, size, run.config.training.seed).x
-    return x
-
-
-def _samples_in(bytes_per_sample: int) -> int:
-    return max(VECTOR_BYTES // bytes_per_sample, 1)
 
 
 def _with_vectors(

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from hardware.evaluation import evaluate_description
-from hardware.quantization import quantise
-from hardware.training import evaluate_run, from_config
+from hardware.trained import evaluate_run, quantise_run
+from hardware.training import from_config
 from spikelearn import runs
 from spikelearn.cli._common import (
     AVAILABLE_CORES,
@@ -22,7 +22,6 @@ from spikelearn.cli._common import (
     print_table,
     training_progress,
 )
-from spikelearn.cli.deployment import calibration_input
 from spikelearn.errors import InvalidValue
 from spikelearn.files import write_json
 from spikelearn.learning.evaluation import Evaluation
@@ -108,15 +107,8 @@ def precision(
 def _row(
     run: runs.Run, bits: int, rounding: str, folder: Path | None, threads: int
 ) -> Precision:
-    description, report = quantise(
-        run.network,
-        calibration_input(run),
-        input_bits=run.task.input_bits,
-        bits=bits,
-        rounding=rounding,
-        seed=run.config.training.seed,
-        strict=False,
-        threads=threads,
+    description, report = quantise_run(
+        run, bits=bits, rounding=rounding, strict=False, threads=threads
     )
     return Precision(
         bits=bits,

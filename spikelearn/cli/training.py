@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hardware.training import evaluate_run, from_config
+from hardware.trained import evaluate_run
+from hardware.training import from_config
 from spikelearn import runs
 from spikelearn.cli._common import (
     AVAILABLE_CORES,

@@ -10,9 +10,7 @@ import sys
 import pytest
 
 from hardware.evaluation import evaluate_description
-from hardware.quantization import quantise
-from hardware.training import evaluate_run
-from spikelearn.cli.deployment import calibration_input
+from hardware.trained import evaluate_run, quantise_run
 from spikelearn.runs import load_run
 
 TINY = ("--task", "digits-rows", "n_rec=16", "iterations=40", "evaluate_samples=50")
@@ -44,13 +42,7 @@ def test_scores_are_those_of_the_library_and_runs_are_kept(run):
     coarse, fine = answer["bits"]
     assert (coarse["bits"], fine["bits"]) == (3, 8)
     assert coarse["weight_error"] > 5 * fine["weight_error"]
-    description, _ = quantise(
-        loaded.network,
-        calibration_input(loaded),
-        input_bits=loaded.task.input_bits,
-        bits=3,
-        strict=False,
-    )
+    description, _ = quantise_run(loaded, bits=3, strict=False)
     expected = evaluate_description(description, loaded.task, loaded.loss, "test")
     assert coarse["after"]["loss"] == expected.loss
     trained = load_run(run / "precision" / "bits-3")

@@ -10,13 +10,8 @@ import pytest
 from hardware import emulator
 from hardware.quantization import integer_input
 from hardware.rounding import Rounding, Scales
-from hardware.training import (
-    FanIn,
-    IntegerBackend,
-    evaluate_run,
-    from_config,
-    trained_backend,
-)
+from hardware.trained import evaluate_run, trained_backend
+from hardware.training import FanIn, IntegerBackend, from_config
 from spikelearn import ALIF, BPTT, LIF, EProp
 from spikelearn.cli.deployment import export_run
 from spikelearn.errors import HardwareError, InvalidValue
