@@ -47,6 +47,8 @@ COUNT_NAMES = {
     "spikes_differing": "neuron-steps with a different spike",
     "silent_before": "neurons without a spike, float",
     "silent_after": "neurons without a spike, integer",
+    "fell_silent": "neurons that fell silent",
+    "new_neurons": "neurons that spike in integers only",
 }
 
 
@@ -180,6 +182,37 @@ def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
         beside(
             [table(["event", "number"], counts[:3], numeric=(1,))],
             [table(["spikes", "number"], counts[3:], numeric=(1,))],
+        ),
+        *_spike_tables(report),
+    ]
+
+
+def _spike_tables(report: dict[str, Any]) -> list[Markup]:
+    """Show how far spike trains are from the float ones, in all and by layer."""
+    drift = report["drift"]
+    first = drift["first_difference"]
+    rows = [
+        ["error of filtered spike trains", percent(float(report["spike_error"]))],
+        ["mean shift of a spike, ms", significant(float(drift["shift"]))],
+        ["spikes with none near them in integers", percent(float(drift["lost"]))],
+        ["integer spikes with none near them", percent(float(drift["extra"]))],
+        ["first step that differs (median)", "none" if first is None else f"{first:g}"],
+    ]
+    layers = [
+        [
+            str(number),
+            significant(float(layer["voltage_scale"])),
+            percent(float(layer["weight_error"])),
+            percent(float(layer["spike_error"])),
+        ]
+        for number, layer in enumerate(report["layers"], 1)
+    ]
+    header = ["layer", "integers per unit of v", "weights off", "spike trains off"]
+    return [
+        tag("h3", "Spike trains beside the float ones"),
+        beside(
+            [table(["what", "value"], rows, numeric=(1,))],
+            [table(header, layers, numeric=(0, 1, 2, 3))],
         ),
     ]
 

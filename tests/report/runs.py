@@ -56,6 +56,13 @@ def comparison(run, *, lava=True, differing=0, adaptation=True, **changes):
         "spikes_differing": 359,
         "silent_before": 11,
         "silent_after": 12,
+        "fell_silent": 2,
+        "new_neurons": 1,
+        "spike_error": 0.21,
+        "drift": {"shift": 0.4, "lost": 0.02, "extra": 0.03, "first_difference": None},
+        "layers": [
+            {"voltage_scale": 2e4, "weight_error": 0.0123, "spike_error": 0.21},
+        ],
     }
     classes = run.task.kind == "classification"
     verification = {"samples": 50, "steps": run.task.n_steps, "seconds": 3.2}
