@@ -65,6 +65,8 @@ def integer_input(x: np.ndarray, input_bits: int) -> np.ndarray:
         If graded input does not lie on the grid k / (2^input_bits - 1).
     """
     scale = 1 if input_bits == 0 else 2**input_bits - 1
+    if scale == 1 and np.asarray(x).dtype.kind in "iu":
+        return np.asarray(x).astype(np.int32)
     scaled = np.asarray(x, np.float64) * scale
     integers = np.rint(scaled)
     if np.abs(scaled - integers).max(initial=0.0) > 1e-3:

@@ -19,6 +19,7 @@ from hardware import emulator
 from hardware.description import NetworkDescription
 from hardware.emulator import IntegerRecord
 from hardware.evaluation import evaluate_description
+from hardware.kernels.tested import tested_states
 from hardware.quantization import check_representable, integer_input, search_scales
 from hardware.rounding import (
     MAX_EXPONENT,
@@ -31,6 +32,7 @@ from hardware.rounding import (
     represented,
 )
 from spikelearn.errors import require
+from spikelearn.kernels.threads import run_groups
 from spikelearn.learning.backend import Backend, Constraint
 from spikelearn.learning.evaluation import Evaluation
 from spikelearn.learning.losses import Loss
@@ -174,7 +176,9 @@ class IntegerBackend:
             description, integer_input(x, self.input_bits), threads=threads
         )
         running = self._with_weights(network, description)
-        return running, integer_record(running, description, x, run, bool(record))
+        return running, integer_record(
+            running, description, x, run, with_states=bool(record), threads=threads
+        )
 
     def evaluate(
         self,
@@ -216,41 +220,41 @@ def integer_record(
     description: NetworkDescription,
     x: np.ndarray,
     run: IntegerRecord,
+    *,
     with_states: bool,
+    threads: int = 1,
 ) -> Record:
     """Return an integer run in the units of the float network, for learning rules.
 
     `v` is the voltage as it met the threshold, which reset "zero" clears afterwards.
     """
-    assert run.u is not None and run.v is not None and run.b is not None
-    assert run.spikes is not None
-    cell = description.neurons
-    scales = Scales.of(description.metadata)
+    assert run.u is not None and run.b is not None and run.spikes is not None
+    cell, scales = description.neurons, Scales.of(description.metadata)
     scale = scales.per_neuron(network)
-    v = run.v.astype(np.int64)
-    if cell.reset == "zero":
-        before = np.zeros_like(v)
-        before[1:] = v[:-1]
-        left = np.sign(before) * ((np.abs(before) * (4096 - cell.dv)) >> 12)
-        tested = left + run.u + (cell.bias_mant.astype(np.int64) << cell.bias_exp)
-        v = np.where(run.spikes != 0, np.clip(tested, -STATE_MAX, STATE_MAX), v)
-    distance = (v - (cell.vth << 6) - run.b) / scale
-    distance[_refractory(run.spikes, cell.refractory)] = -np.inf
+    bias = cell.bias_mant.astype(np.int64) << cell.bias_exp
+    registers = np.stack([cell.dv, bias, cell.vth << 6, cell.refractory])
+    registers = registers.astype(np.int64)
+    u, v, b, spikes = (
+        np.ascontiguousarray(np.asarray(getattr(run, name)).transpose(1, 0, 2))
+        for name in ("u", "v", "b", "spikes")
+    )
+    distance = np.empty(spikes.shape, network.dtype)
+    voltage = np.empty(spikes.shape if with_states else (len(v), 0, 0), network.dtype)
+
+    def work(_: int, begin: int, end: int) -> None:
+        for k in range(begin, end):
+            given = (u[k], v[k], b[k], spikes[k], registers, scale)
+            tested_states(*given, cell.reset == "zero", voltage[k], distance[k])
+
+    run_groups(work, len(spikes), threads)
     states = {}
     if with_states:
         constants = network.cell_constants
         beta = np.where(constants.beta > 0, constants.beta, np.inf)
-        states = {"v": v / scale, "a": run.b / (scale * beta)}
+        states = {"v": voltage.transpose(1, 0, 2), "a": run.b / (scale * beta)}
         states["i"] = run.u / (scale * constants.zeta)
-    return network.adopt(x, run.spikes, distance, run.y / scales.output, states)
-
-
-def _refractory(spikes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return where neurons are silent after a spike, (T, S, n)."""
-    silent = np.zeros(spikes.shape, bool)
-    for step in range(1, int(lengths.max(initial=0)) + 1):
-        silent[step:] |= (spikes[:-step] != 0) & (lengths >= step)
-    return silent
+    tested = distance.transpose(1, 0, 2)
+    return network.adopt(x, run.spikes, tested, run.y / scales.output, states)
 
 
 def from_config(
