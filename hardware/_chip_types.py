@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any, cast
 
 from spikelearn.errors import require
 
-__all__ = ["UNKNOWN", "ChipSpec", "Limit", "Value", "kind_problem"]
+__all__ = ["FORMS", "UNKNOWN", "ChipSpec", "Limit", "Value", "kind_problem"]
 
 Value = int | bool | str | tuple[int, ...] | tuple[str, ...]
 
@@ -47,13 +47,73 @@ class Limit:
 UNKNOWN = Limit(None, "no public source found")
 
 
-def _limit(kind: str, meaning: str, words: tuple[str, ...] = ()) -> Any:
-    about = {"kind": kind, "meaning": meaning, "words": words}
-    return field(default=UNKNOWN, metadata=about)
+@dataclass(frozen=True)
+class Form:
+    """What a limit is, and what its value must be: its kind, and `words` or a range."""
+
+    kind: str
+    meaning: str
+    words: tuple[str, ...] = ()
+    range: tuple[int, int] = (0, 2**63 - 1)
 
 
-def _number(meaning: str) -> Any:
-    return _limit("number", meaning)
+WIDTH = (1, 64)
+EXPONENT = (-64, 64)
+
+FORMS = {
+    "cores": Form("number", "cores of one chip"),
+    "neurons": Form("number", "neurons of one chip, readout neurons among them"),
+    "hidden_neurons": Form("number", "neurons of one chip without the readout"),
+    "inputs": Form("number", "input channels"),
+    "outputs": Form("number", "readout neurons"),
+    "synapses": Form("number", "synapses of one chip"),
+    "neurons_per_core": Form("number", "neurons of one core"),
+    "input_axons_per_core": Form("number", "axons that end on one core"),
+    "output_axons_per_core": Form("number", "axons that start on one core"),
+    "synapse_memory_per_core": Form("number", "synapse memory of one core, bits"),
+    "synapse_memory_formula": Form(
+        "word", "how synapses fill it: hardware.mapping.axon_bits", MEMORY_FORMULAE
+    ),
+    "memory_per_core": Form("number", "all memory of one core, bits"),
+    "compartment_profiles_per_core": Form("number", "sets of decays of one core"),
+    "threshold_profiles_per_core": Form("number", "thresholds of one core"),
+    "synapse_formats_per_core": Form("number", "synapse formats of one core"),
+    "fan_in": Form("number", "synapses onto one neuron"),
+    "fan_out": Form("number", "synapses from one neuron"),
+    "input_targets": Form("number", "neurons that may have synapses from the input"),
+    "readout_sources": Form("number", "neurons that may have synapses to the readout"),
+    "recurrence": Form("yes or no", "recurrent connections"),
+    "weight_bits": Form("numbers", "bits of a weight with its sign", range=WIDTH),
+    "weight_exponent_min": Form(
+        "number", "smallest exponent of a block of weights", range=EXPONENT
+    ),
+    "weight_exponent_max": Form(
+        "number", "largest exponent of a block of weights", range=EXPONENT
+    ),
+    "delay_max": Form("number", "largest delay beyond the one step of every synapse"),
+    "decay_form": Form(
+        "word",
+        "what a state loses in a step: a fraction, x >> k (shift), or an amount",
+        DECAY_FORMS,
+    ),
+    "decay_bits": Form("number", "width of a decay that is a fraction", range=WIDTH),
+    "threshold_mantissa_bits": Form("number", "threshold in units of 2^6", range=WIDTH),
+    "bias_mantissa_bits": Form(
+        "number", "signed bias, before its exponent", range=WIDTH
+    ),
+    "bias_exponent_max": Form("number", "largest exponent of a bias", range=EXPONENT),
+    "current_bits": Form("number", "synaptic current with its sign", range=WIDTH),
+    "voltage_bits": Form("number", "membrane with its sign", range=WIDTH),
+    "refractory_max": Form("number", "silent steps after a spike"),
+    "resets": Form("words", "what a spike does to the membrane", RESETS),
+    "message_bits": Form(
+        "number", "payload of an input event; 0: spikes", range=(0, 64)
+    ),
+    "trace_bits": Form("number", "traces of a learning rule", range=WIDTH),
+    "adaptive_threshold": Form("yes or no", "a threshold that spikes raise"),
+    "rate_units": Form("yes or no", "units with graded output"),
+    "on_chip_learning": Form("yes or no", "plasticity on the chip"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +122,7 @@ class ChipSpec:
 
     Every field below `note` is a `Limit`: a number, a yes or no, a word, or a list of
     what is allowed. Memory and widths are in bits, delays and refractory times in
-    steps. `meanings()` says what each one is.
+    steps. `FORMS` says what each one is.
 
     Raises
     ------
@@ -73,50 +133,44 @@ class ChipSpec:
     name: str
     title: str = ""
     note: str = ""
-    cores: Limit = _number("cores of one chip")
-    neurons: Limit = _number("neurons of one chip, readout neurons among them")
-    hidden_neurons: Limit = _number("neurons of one chip without the readout")
-    inputs: Limit = _number("input channels")
-    outputs: Limit = _number("readout neurons")
-    synapses: Limit = _number("synapses of one chip")
-    neurons_per_core: Limit = _number("neurons of one core")
-    input_axons_per_core: Limit = _number("axons that end on one core")
-    output_axons_per_core: Limit = _number("axons that start on one core")
-    synapse_memory_per_core: Limit = _number("synapse memory of one core, bits")
-    synapse_memory_formula: Limit = _limit(
-        "word", "how synapses fill it: hardware.mapping.axon_bits", MEMORY_FORMULAE
-    )
-    memory_per_core: Limit = _number("all memory of one core, bits")
-    compartment_profiles_per_core: Limit = _number("sets of decays of one core")
-    threshold_profiles_per_core: Limit = _number("thresholds of one core")
-    synapse_formats_per_core: Limit = _number("synapse formats of one core")
-    fan_in: Limit = _number("synapses onto one neuron")
-    fan_out: Limit = _number("synapses from one neuron")
-    input_targets: Limit = _number("neurons that may have synapses from the input")
-    readout_sources: Limit = _number("neurons that may have synapses to the readout")
-    recurrence: Limit = _limit("yes or no", "recurrent connections")
-    weight_bits: Limit = _limit("numbers", "bits of a weight with its sign")
-    weight_exponent_min: Limit = _number("smallest exponent of a block of weights")
-    weight_exponent_max: Limit = _number("largest exponent of a block of weights")
-    delay_max: Limit = _number("largest delay beyond the one step of every synapse")
-    decay_form: Limit = _limit(
-        "word",
-        "what a state loses in a step: a fraction, x >> k (shift), or an amount",
-        DECAY_FORMS,
-    )
-    decay_bits: Limit = _number("width of a decay that is a fraction")
-    threshold_mantissa_bits: Limit = _number("threshold in units of 2^6")
-    bias_mantissa_bits: Limit = _number("signed bias, before its exponent")
-    bias_exponent_max: Limit = _number("largest exponent of a bias")
-    current_bits: Limit = _number("synaptic current with its sign")
-    voltage_bits: Limit = _number("membrane with its sign")
-    refractory_max: Limit = _number("silent steps after a spike")
-    resets: Limit = _limit("words", "what a spike does to the membrane", RESETS)
-    message_bits: Limit = _number("payload of an input event; 0: spikes only")
-    trace_bits: Limit = _number("traces of a learning rule")
-    adaptive_threshold: Limit = _limit("yes or no", "a threshold that spikes raise")
-    rate_units: Limit = _limit("yes or no", "units with graded output")
-    on_chip_learning: Limit = _limit("yes or no", "plasticity on the chip")
+    cores: Limit = UNKNOWN
+    neurons: Limit = UNKNOWN
+    hidden_neurons: Limit = UNKNOWN
+    inputs: Limit = UNKNOWN
+    outputs: Limit = UNKNOWN
+    synapses: Limit = UNKNOWN
+    neurons_per_core: Limit = UNKNOWN
+    input_axons_per_core: Limit = UNKNOWN
+    output_axons_per_core: Limit = UNKNOWN
+    synapse_memory_per_core: Limit = UNKNOWN
+    synapse_memory_formula: Limit = UNKNOWN
+    memory_per_core: Limit = UNKNOWN
+    compartment_profiles_per_core: Limit = UNKNOWN
+    threshold_profiles_per_core: Limit = UNKNOWN
+    synapse_formats_per_core: Limit = UNKNOWN
+    fan_in: Limit = UNKNOWN
+    fan_out: Limit = UNKNOWN
+    input_targets: Limit = UNKNOWN
+    readout_sources: Limit = UNKNOWN
+    recurrence: Limit = UNKNOWN
+    weight_bits: Limit = UNKNOWN
+    weight_exponent_min: Limit = UNKNOWN
+    weight_exponent_max: Limit = UNKNOWN
+    delay_max: Limit = UNKNOWN
+    decay_form: Limit = UNKNOWN
+    decay_bits: Limit = UNKNOWN
+    threshold_mantissa_bits: Limit = UNKNOWN
+    bias_mantissa_bits: Limit = UNKNOWN
+    bias_exponent_max: Limit = UNKNOWN
+    current_bits: Limit = UNKNOWN
+    voltage_bits: Limit = UNKNOWN
+    refractory_max: Limit = UNKNOWN
+    resets: Limit = UNKNOWN
+    message_bits: Limit = UNKNOWN
+    trace_bits: Limit = UNKNOWN
+    adaptive_threshold: Limit = UNKNOWN
+    rate_units: Limit = UNKNOWN
+    on_chip_learning: Limit = UNKNOWN
 
     def __post_init__(self) -> None:
         """Check the kinds of the values."""
@@ -127,33 +181,29 @@ class ChipSpec:
 
     def limits(self) -> dict[str, Limit]:
         """Return all limits by name, in the order of their definition."""
-        return {name: getattr(self, name) for name in self.meanings()}
-
-    @classmethod
-    def meanings(cls) -> dict[str, str]:
-        """Return what each limit is, by name."""
-        return {f.name: f.metadata["meaning"] for f in fields(cls) if f.metadata}
+        return {name: getattr(self, name) for name in FORMS}
 
 
 def kind_problem(name: str, value: Any) -> str | None:
     """Return what the value of a limit must be, if it is something else."""
-    about = next(f.metadata for f in fields(ChipSpec) if f.name == name)
-    kind, words = about["kind"], about["words"]
+    form = FORMS[name]
+    low, high = form.range
     listed = value if isinstance(value, tuple) and value else (None,)
-    whole = [isinstance(v, int) and not isinstance(v, bool) for v in (value, *listed)]
-    positive = name == "weight_exponent_min" or (whole[0] and value >= 0)
-    good = {
-        "number": whole[0] and positive,
-        "yes or no": isinstance(value, bool),
-        "word": value in words,
-        "words": all(v in words for v in listed),
-        "numbers": all(whole[1:]),
-    }
+
+    def whole(number: Any) -> bool:
+        integer = isinstance(number, int) and not isinstance(number, bool)
+        return integer and low <= number <= high
+
+    words = ", ".join(form.words)
     rules = {
-        "number": "a whole number" + (" >= 0" if name != "weight_exponent_min" else ""),
-        "yes or no": "true or false",
-        "word": f"one of {', '.join(words)}",
-        "words": f"a list of {', '.join(words)}",
-        "numbers": "a list of whole numbers",
+        "number": (whole(value), f"a whole number of {low} to {high}"),
+        "yes or no": (isinstance(value, bool), "true or false"),
+        "word": (value in form.words, f"one of {words}"),
+        "words": (all(v in form.words for v in listed), f"a list of {words}"),
+        "numbers": (
+            all(map(whole, listed)),
+            f"a list of whole numbers {low} to {high}",
+        ),
     }
-    return None if good[kind] else rules[kind]
+    good, rule = rules[form.kind]
+    return None if good else rule

@@ -181,7 +181,8 @@ def _cores(
     net: Structure, limits: dict[str, int | None], formula: bool
 ) -> tuple[CoreUse, ...]:
     """Fill cores; where too many axons start on one, put fewer neurons on each."""
-    most = limits["compartments"] or net.n_neurons
+    given = limits["compartments"]
+    most = net.n_neurons if given is None else given
     while True:
         ranges = list(_ranges(net, limits | {"compartments": most}))
         cores = tuple(_uses(net, ranges, formula))
@@ -196,9 +197,7 @@ def _cores(
         most = max(1, min(most - 1, fewer))
 
 
-def _ranges(
-    net: Structure, limits: dict[str, int | None]
-) -> Iterator[tuple[int, int]]:
+def _ranges(net: Structure, limits: dict[str, int | None]) -> Iterator[tuple[int, int]]:
     """Yield the neurons of each core as (first, stop)."""
     first = 0
     while first < net.n_neurons:
