@@ -160,7 +160,7 @@ def decay_findings(
             return []
         shown = f"exponential with {tau[decaying][0]:.4g} ms"
         return [Violation(place, "a linear leak, or none", shown, NO_LEAK)]
-    bits = limits.ask("decay_bits") if form == "fraction" else None
+    bits: Any = limits.ask("decay_bits") if form == "fraction" else None
     if form is None or (form == "fraction" and bits is None):
         return []
     lost = 1.0 - decay_factor(tau, dt)

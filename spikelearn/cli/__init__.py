@@ -10,6 +10,7 @@ import typer
 
 from spikelearn.cli import (
     benchmarking,
+    chip,
     deployment,
     gradcheck,
     information,
@@ -41,6 +42,7 @@ for group in (
     benchmarking,
     training,
     deployment,
+    chip,
     reporting,
     study,
 ):
