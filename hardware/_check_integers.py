@@ -66,7 +66,8 @@ def _register_findings(limits: Limits, network: NetworkDescription) -> list[Viol
     mantissa = limits.ask("bias_mantissa_bits")
     scale = "Scale weights, thresholds and biases down together"
     if width is not None:
-        for name in ("vth", "beta"):
+        adaptive = limits.ask("adaptive_threshold") is not False
+        for name in ("vth", "beta") if adaptive else ("vth",):
             values = getattr(network.neurons, name)
             found += _beyond(f"neurons.{name}", values, 0, 2**width - 1, scale)
     for part in ("neurons", "readout"):

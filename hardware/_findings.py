@@ -183,11 +183,13 @@ def decay_findings(
 
 
 def _by_fraction(lost: np.ndarray, tau: np.ndarray, dt: float, bits: int) -> np.ndarray:
-    """Return the nearest time constants of decays d / 2^bits, d whole."""
+    """Return the nearest time constants of decays d / 2^bits, d whole.
+
+    Below 1/2 the decay is 0, as `hardware.quantization` rounds it.
+    """
     exact = lost * 2**bits
-    return _nearest(
-        tau, *(tau_of_register(d * 2.0 ** (12 - bits), dt) for d in _around(exact))
-    )
+    below, above = (tau_of_register(d * 2.0 ** (12 - bits), dt) for d in _around(exact))
+    return np.where(exact < 0.5, below, _nearest(tau, below, above))
 
 
 def _by_shift(lost: np.ndarray, tau: np.ndarray, dt: float) -> np.ndarray:

@@ -67,11 +67,11 @@ def _draw_panel(axes: Any, mapping: Mapping, names: tuple[str, ...]) -> None:
     known = all(shares[name] is not None for name in names)
     wide = 0.8 / len(names)
     numbers = np.arange(len(cores))
-    highest = 0.0
+    middle, highest = axes.transAxes, 0.0
     for k, name in enumerate(names):
         heights = [getattr(core, name) for core in cores]
         if None in heights:
-            axes.text(0.5, 0.5, "no public formula", transform=axes.transAxes)
+            axes.text(0.5, 0.5, "no public formula", ha="center", transform=middle)
             axes.set_yticks([])
             return
         if known:
