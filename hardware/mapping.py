@@ -180,21 +180,27 @@ def place(
 def _cores(
     net: Structure, limits: dict[str, int | None], formula: bool
 ) -> tuple[CoreUse, ...]:
-    """Fill cores; where too many axons start on one, put fewer neurons on each."""
-    given = limits["compartments"]
+    """Fill cores; where too many axons start on one, put fewer neurons on each.
+
+    That does not help where axons multiply as fast as cores do, and then it ends.
+    """
+    given, limit = limits["compartments"], limits["output_axons"]
     most = net.n_neurons if given is None else given
+    least = None  # axons of the fullest core so far
     while True:
         ranges = list(_ranges(net, limits | {"compartments": most}))
         cores = tuple(_uses(net, ranges, formula))
-        limit = limits["output_axons"]
         worst = max(cores, key=lambda core: core.output_axons)
-        if limit is None or worst.output_axons <= limit:
+        started = worst.output_axons
+        if limit is None or started <= limit:
             return cores
-        if most == 1:
-            broken = _broken(worst.first, "output_axons", worst.output_axons, limit)
-            raise_violations("Mapping", [broken])
-        fewer = worst.compartments * limit // worst.output_axons
-        most = max(1, min(most - 1, fewer))
+        if most == 1 or (least is not None and started >= least):
+            where = f"neurons {worst.first} to {worst.stop - 1}"
+            raise_violations(
+                "Mapping", [_broken(where, "output_axons", started, limit)]
+            )
+        least = started
+        most = max(1, min(most - 1, worst.compartments * limit // started))
 
 
 def _ranges(net: Structure, limits: dict[str, int | None]) -> Iterator[tuple[int, int]]:
@@ -260,7 +266,8 @@ class _Load:
         ):
             limit = limits[name]
             if limit is not None and (value := use()) > limit:
-                found.append(_broken(self.neurons[-1], name, value, limit))
+                where = f"neuron {self.neurons[-1]}"
+                found.append(_broken(where, name, value, limit))
         return found
 
 
@@ -301,11 +308,7 @@ REMEDIES = {
 }
 
 
-def _broken(neuron: int, name: str, value: int, limit: int) -> Violation:
-    words = name.replace("_", " ")
-    return Violation(
-        f"neuron {neuron}, {words}",
-        f"at most {limit} on one core",
-        f"{value} for this neuron alone",
-        REMEDIES[name],
-    )
+def _broken(where: str, name: str, value: int, limit: int) -> Violation:
+    place = f"{where}, {name.replace('_', ' ')}"
+    rule = f"at most {limit} on one core"
+    return Violation(place, rule, f"{value} at least", REMEDIES[name])

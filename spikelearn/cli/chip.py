@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from hardware.check import CheckReport, check_report
+from hardware.chips import chip as chip_of
 from hardware.cost import Cost, Estimate
 from hardware.cost import cost as cost_of
 from hardware.description import NetworkDescription
@@ -71,8 +72,9 @@ def check(
 
     Limits that are not known are not checked; the answer names them.
     """
+    spec = chip_of(chip)  # before a network is built
     network, input_bits = _subject(subject, overrides or [])
-    report = check_report(network, chip, bits=bits, input_bits=input_bits)
+    report = check_report(network, spec, bits=bits, input_bits=input_bits)
     if as_json:
         print_json(_check_answer(report, subject))
     else:
@@ -115,12 +117,11 @@ def _check_answer(report: CheckReport, subject: Path) -> dict[str, Any]:
 
 
 def _print_check(report: CheckReport, subject: Path) -> None:
-    if report.fits:
-        console.print(f"fits: {subject} on {report.chip}", highlight=False)
-    else:
-        title = f"{subject} on {report.chip}: {len(report.violations)} findings"
+    verdict = "fits" if report.fits else "does not fit"
+    console.print(f"{verdict}: {subject} on {report.chip}", highlight=False)
+    if not report.fits:
         rows = [(v.place, v.limit, v.value, v.remedy) for v in report.violations]
-        print_table(title, ("place", "must be", "got", "remedy"), rows)
+        print_table("Findings", ("place", "must be", "got", "remedy"), rows)
     if report.mapping is not None and report.mapping.n_cores is not None:
         console.print(f"cores: {report.mapping.n_cores}", highlight=False)
     if report.unchecked:
@@ -168,8 +169,9 @@ def cost(
     """
     if figure is not None:
         check_figure(figure)
+    spec = chip_of(chip)
     workload = _workload(subject, samples, bits, threads)
-    answer = cost_of(workload.description, chip, workload.batches, threads=threads)
+    answer = cost_of(workload.description, spec, workload.batches, threads=threads)
     if figure is not None:
         draw_utilisation(answer.mapping, figure)
     if as_json:

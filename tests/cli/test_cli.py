@@ -31,6 +31,8 @@ VERBS = (
     "evaluate",
     "export",
     "verify",
+    "check",
+    "cost",
     "report",
     "bench",
 )
