@@ -143,7 +143,10 @@ _SPINNAKER2 = ChipSpec(
     cores=Limit(152, SPIN2),
     neurons_per_core=Limit(250, SPIN2_APP),
     recurrence=Limit(True, SPIN2_API),
-    resets=Limit(("subtract", "zero"), f"reset is a parameter of lif, {SPIN2_API}"),
+    resets=Limit(
+        ("subtract", "zero"),
+        f"reset_by_subtraction of lif, {SPIN2_API}; V_reset of iaf_psc_exp, NESTML",
+    ),
     adaptive_threshold=Limit(True, ROSTAMI),
     rate_units=Limit(True, f"DNN and hybrid networks, {SPIN2_PE}"),
     on_chip_learning=Limit(True, ROSTAMI),

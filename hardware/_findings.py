@@ -171,13 +171,15 @@ def decay_findings(
     if error[worst] <= CONSTANT_TOLERANCE:
         return []
     rule = "decays by a bit shift" if shifted else f"{bits}-bit decays"
-    got = f"{reached[worst]:.4g} ms" if np.isfinite(reached[worst]) else "no decay"
+    finite = bool(np.isfinite(reached[worst]))
+    got = f"{reached[worst]:.4g} ms" if finite else "no decay"
+    instead = f"{reached[worst]:.4g} ms" if finite else "a shorter one"
     return [
         Violation(
             place,
             f"within {CONSTANT_TOLERANCE:.0%} of what {rule} can hold",
             f"{tau[worst]:.6g} ms, which becomes {got}",
-            "Use another time constant, or another dt",
+            f"Use {instead}, or another dt",
         )
     ]
 

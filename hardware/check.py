@@ -100,7 +100,7 @@ def check_report(
     require(bits >= 1, "check.bits", "must be >= 1", bits)
     limits = Limits(chip(chosen))
     net = structure_of(network, bits)
-    found = _sizes(limits, net) + _degrees(limits, net)
+    found = _sizes(limits, net) + _degrees(limits, net) + _memory(limits, net)
     mapping, problems = _mapped(limits, net)
     found += problems
     if isinstance(network, NetworkDescription):
@@ -151,6 +151,21 @@ def _degrees(limits: Limits, net: Structure) -> list[Violation]:
         remedy = "Use a feed-forward network, or another chip"
         found.append(Violation("w_rec", "without synapses", shown, remedy))
     return found
+
+
+def _memory(limits: Limits, net: Structure) -> list[Violation]:
+    """Return a finding if the weights alone are more than all memory of a chip."""
+    per_core = limits.spec.memory_per_core.number
+    cores = limits.spec.cores.number
+    if per_core is None or cores is None:
+        return []
+    needed = sum(int(b.present.sum()) * b.weight_bits for b in net.blocks)
+    if needed <= per_core * cores:
+        return []
+    limit = f"at most {per_core * cores // 8} bytes, all memory of the chip"
+    shown = f"{-(-needed // 8)} bytes for the weights alone"
+    remedy = "Use a smaller or sparser network, fewer bits, or several chips"
+    return [Violation("memory", limit, shown, remedy)]
 
 
 def _mapped(limits: Limits, net: Structure) -> tuple[Mapping | None, list[Violation]]:

@@ -16,6 +16,8 @@ import numpy as np
 
 from hardware import emulator
 from hardware._structure import structure_of
+from hardware._violations import Violation
+from hardware.check import check
 from hardware.chips import CHIPS, ChipSpec, chip
 from hardware.description import NetworkDescription
 from hardware.energy_tables import ENERGY_TABLES, NO_TABLE, OPERATIONS, EnergyTable
@@ -100,6 +102,9 @@ class Cost:
         Why there is none, or "".
     neurobench
         Metrics by their official names.
+    findings
+        What of the network does not fit the chip (`hardware.check`): with any, the cost
+        is that of a network that would have to be changed first.
     """
 
     chip: str
@@ -110,6 +115,7 @@ class Cost:
     estimates: tuple[Estimate, ...]
     reason: str
     neurobench: dict[str, Any]
+    findings: tuple[Violation, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested values: cores, bytes, operations, energy and the rest."""
@@ -117,6 +123,8 @@ class Cost:
         mapping = self.mapping
         return {
             "chip": self.chip,
+            "fits": not self.findings,
+            "findings": [asdict(finding) for finding in self.findings],
             "cores": mapping.n_cores,
             "chips": mapping.n_chips,
             "bytes": mapping.synapse_bytes,
@@ -169,22 +177,8 @@ def cost(
     mapping = place(network, spec)
     own = spec is not CHIPS.get(spec.name)  # a chip of the user's, whatever its name
     tables = () if own else ENERGY_TABLES.get(spec.name, ())
-    cores = _CoreTables.of(network, mapping)
-    workload: WorkloadCounts | None = None
-    traffic = np.zeros(len(TRAFFIC))
-    seconds = np.zeros(len(tables))
-    for x in batches:
-        record = emulator.run(network, x, record=("spikes", "v"), threads=threads)
-        if x.size == 0 or record.spikes is None or record.v is None:
-            continue
-        counts = count_workload(network, x, record.spikes, record.v)
-        workload = counts if workload is None else workload.plus(counts)
-        per_core = cores.count(x, record.spikes)
-        traffic += [per_core[name].sum() for name in TRAFFIC]
-        seconds += [_seconds(table, per_core, mapping) for table in tables]
-    if workload is None:
-        raise InvalidValue("cost.batches must hold a sample; got none.")
-    traffic, seconds = traffic / workload.samples, seconds / workload.samples
+    runs = _counted_runs(network, mapping, batches, tables, threads)
+    workload, traffic, seconds = runs
     operations = _operations(network, workload, traffic, mapping)
     estimates = tuple(
         _estimate(table, operations, time, mapping)
@@ -202,10 +196,37 @@ def cost(
         estimates,
         "" if estimates else f"{spec.name}: {reason}",
         neurobench_metrics(network, workload),
+        check(network, spec),
     )
 
 
 TRAFFIC = ("input_events", "messages_out", "messages_in")
+
+
+def _counted_runs(
+    network: NetworkDescription,
+    mapping: Mapping,
+    batches: Iterable[np.ndarray],
+    tables: tuple[EnergyTable, ...],
+    threads: int,
+) -> tuple[WorkloadCounts, np.ndarray, np.ndarray]:
+    """Run all batches; return counts, and traffic and times of a sample (means)."""
+    cores = _CoreTables.of(network, mapping)
+    workload: WorkloadCounts | None = None
+    traffic = np.zeros(len(TRAFFIC))
+    seconds = np.zeros(len(tables))
+    for x in batches:
+        record = emulator.run(network, x, record=("spikes", "v"), threads=threads)
+        if x.size == 0 or record.spikes is None or record.v is None:
+            continue
+        counts = count_workload(network, x, record.spikes, record.v)
+        workload = counts if workload is None else workload.plus(counts)
+        per_core = cores.count(x, record.spikes)
+        traffic += [per_core[name].sum() for name in TRAFFIC]
+        seconds += [_seconds(table, per_core, mapping) for table in tables]
+    if workload is None:
+        raise InvalidValue("cost.batches must hold a sample; got none.")
+    return workload, traffic / workload.samples, seconds / workload.samples
 
 
 @dataclass(frozen=True, eq=False)

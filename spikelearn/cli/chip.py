@@ -253,6 +253,12 @@ def _print_cost(answer: Cost, subject: Path) -> None:
     print_table("NeuroBench 2.3.0", ("metric", "value"), metrics)
     for estimate in answer.estimates:
         _print_estimate(estimate)
+    if answer.findings:
+        places = ", ".join(finding.place for finding in answer.findings)
+        console.print(
+            f"does not fit {answer.chip} as it is (spikelearn check): {places}",
+            highlight=False,
+        )
     if answer.reason:
         console.print(f"energy: none ({answer.reason})", highlight=False)
 

@@ -119,8 +119,15 @@ def test_cost_of_a_run_and_of_a_description(run, exported, tmp_path):
     assert of_test_split["operations"] == stored["operations"]
     without = answer("cost", exported, "--chip", "loihi2")
     assert without["energy"] is None and without["energy_reason"]
+    assert stored["fits"] is False
     text = spikelearn("cost", exported, COLUMNS="200").stdout
-    for word in ("NeuroBench 2.3.0", "Davies 2018", "lower bound", "SANA-FE"):
+    for word in (
+        "does not fit loihi1",
+        "NeuroBench 2.3.0",
+        "Davies 2018",
+        "lower bound",
+        "SANA-FE",
+    ):
         assert word in text
     text = spikelearn("cost", exported, "--chip", "loihi2", COLUMNS="200").stdout
     assert "energy: none (loihi2: " in text

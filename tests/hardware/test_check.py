@@ -195,6 +195,16 @@ def test_findings_of_the_mapping():
     assert alone.mapping is None
 
 
+def test_weights_that_exceed_all_memory():
+    network = RecurrentNetwork(4, 30, 2, cell=LIF(reset="zero"))
+    bits = 8 * (4 * 30 + 30 * 29 + 2 * 30)
+    spec = own(memory_per_core=bits // 2, cores=2)
+    assert check(network, spec) == ()
+    spec = own(memory_per_core=bits // 2 - 1, cores=2)
+    assert places(check(network, spec)) == {"memory"}
+    assert check(network, spec, bits=6) == ()
+
+
 def test_profiles_of_a_core():
     tau_m = np.linspace(10.0, 30.0, 40)
     v_th = np.linspace(0.8, 1.2, 40)

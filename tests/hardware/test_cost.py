@@ -106,6 +106,13 @@ def test_energy_and_time_are_prices_times_operations():
     assert as_dict["energy"]["table"] == "Davies 2018"
     assert as_dict["other_estimates"][0]["table"] == "SANA-FE"
     assert json.loads(json.dumps(as_dict))["cores"] == 1
+    assert as_dict["fits"] is True and as_dict["findings"] == []
+
+
+def test_a_network_that_does_not_fit_says_so():
+    as_dict = cost(tiny("subtract"), "loihi1", [X]).to_dict()
+    assert as_dict["fits"] is False
+    assert [finding["place"] for finding in as_dict["findings"]] == ["neurons.reset"]
 
 
 def test_the_slowest_core_counts():
