@@ -13,6 +13,7 @@ from spikelearn.learning.evaluation import Evaluation, evaluate_network
 from spikelearn.runs import Run
 
 __all__ = [
+    "BITS",
     "calibration_input",
     "evaluate_run",
     "quantise_run",

@@ -10,6 +10,7 @@ of Machine Learning Research 18:187).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
@@ -101,7 +102,8 @@ class IntegerBackend:
     input_bits
         As in `hardware.quantization.quantise`.
     scales
-        Scales of all states; they stay as they are. `calibrated` finds them.
+        Scales of all states, which `calibrated` finds. They are halved where a state
+        leaves its range, and else stay as they are.
     """
 
     rounding: Rounding
@@ -120,8 +122,8 @@ class IntegerBackend:
     ) -> IntegerBackend:
         """Return a backend with the scales that suit a network before it learns.
 
-        They are those of `hardware.quantization.search_scales`, lowered by octaves
-        until states may grow `GROWTH` times.
+        They are those of `hardware.quantization.search_scales`, halved until states may
+        grow `GROWTH` times.
 
         Raises
         ------
@@ -136,10 +138,9 @@ class IntegerBackend:
         scales = search_scales(network, record, x, input_bits, rounding)
         run = emulator.run(describe(network, scales, input_bits, rounding), x)
         assert run.u is not None and run.v is not None
-        peak = max(np.abs(run.u).max(), np.abs(run.v).max(), np.abs(run.y).max(), 1)
-        octaves = max(np.ceil(np.log2(GROWTH * peak / STATE_MAX)), 0)
-        voltages = tuple(scale * 2.0**-octaves for scale in scales.voltages)
-        return cls(rounding, input_bits, replace(scales, voltages=voltages))
+        states = max(np.abs(run.u).max(), np.abs(run.v).max())
+        scales = _halved(scales, *(_halvings(p) for p in (states, np.abs(run.y).max())))
+        return cls(rounding, input_bits, scales)
 
     def describe(self, network: RecurrentNetwork) -> NetworkDescription:
         """Return the integers that run in place of a network."""
@@ -170,12 +171,19 @@ class IntegerBackend:
         *,
         threads: int,
     ) -> tuple[RecurrentNetwork, Record]:
-        """Run a batch in integers; return the weights that ran and what they did."""
+        """Run a batch in integers; return the weights that ran and what they did.
+
+        If a state has left its range, the next batch has half of its scale: weights
+        are then the same with a smaller exponent.
+        """
         description = self.describe(network)
         run = emulator.run(
             description, integer_input(x, self.input_bits), threads=threads
         )
         running = self._with_weights(network, description)
+        states, readouts = run.u_wraps + run.v_saturations, run.y_wraps
+        readouts += run.y_saturations
+        self.scales = _halved(self.scales, int(states > 0), int(readouts > 0))
         return running, integer_record(
             running, description, x, run, with_states=bool(record), threads=threads
         )
@@ -213,6 +221,16 @@ class IntegerBackend:
         """Go on with the scales of a checkpoint."""
         *voltages, output = (float(value) for value in state["scales"])
         self.scales = Scales(tuple(voltages), output)
+
+
+def _halvings(peak: int) -> int:
+    """Return how often a scale is halved until a state may grow `GROWTH` times."""
+    return max(math.ceil(math.log2(GROWTH * max(int(peak), 1) / STATE_MAX)), 0)
+
+
+def _halved(scales: Scales, states: int, readout: int) -> Scales:
+    voltages = tuple(scale * 2.0**-states for scale in scales.voltages)
+    return Scales(voltages, scales.output * 2.0**-readout)
 
 
 def integer_record(

@@ -10,6 +10,7 @@ import typer
 
 from spikelearn.cli import (
     benchmarking,
+    chip,
     deployment,
     gradcheck,
     information,
@@ -43,6 +44,7 @@ for group in (
     training,
     deployment,
     precision,
+    chip,
     reporting,
     study,
 ):

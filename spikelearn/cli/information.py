@@ -146,13 +146,19 @@ def cite(
 
 
 def chips(
-    name: Annotated[str | None, typer.Argument(help="Show one chip in full.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]",
+            help="Show one chip in full, or one of your own from a TOML file.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List chips and their limits, each number with its source."""
-    known = hardware_chips.CHIPS
-    chosen = [name] if name else list(known)
-    tables = {each: hardware_chips.limits_table(each) for each in chosen}
+    known = hardware_chips.CHIPS.values()
+    chosen = [hardware_chips.chip(name)] if name else list(known)
+    tables = {spec.name: hardware_chips.limits_table(spec) for spec in chosen}
     if as_json:
         columns = ("limit", "value", "source")
         print_json(
@@ -162,9 +168,11 @@ def chips(
             }
         )
         return
-    for each, rows in tables.items():
-        title = f"{each}: {known[each].title}"
-        print_table(title, ("limit", "value", "source"), rows)
+    for spec in chosen:
+        title = f"{spec.name}: {spec.title}" if spec.title else spec.name
+        print_table(title, ("limit", "value", "source"), tables[spec.name])
+        if spec.note:
+            console.print(spec.note, highlight=False)
 
 
 def doctor(as_json: JsonOption = False) -> None:

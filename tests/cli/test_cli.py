@@ -32,6 +32,8 @@ VERBS = (
     "export",
     "precision",
     "verify",
+    "check",
+    "cost",
     "report",
     "bench",
 )

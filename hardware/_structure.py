@@ -1,0 +1,92 @@
+"""What of a network takes room on a chip, whether it is float or integer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardware.description import NetworkDescription
+from spikelearn.network import RecurrentNetwork
+
+__all__ = ["Block", "Structure", "structure_of"]
+
+NAMES = ("w_in", "w_rec", "w_out")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Synapses of one kind.
+
+    Attributes
+    ----------
+    name
+        `w_in`, `w_rec` or `w_out`.
+    present
+        Boolean (post, pre): the synapses that exist.
+    weight_bits
+        Bits of a stored weight with its sign.
+    delay_bits
+        Bits of a stored delay.
+    """
+
+    name: str
+    present: np.ndarray
+    weight_bits: int
+    delay_bits: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Sizes and synapses of a network."""
+
+    n_in: int
+    n_rec: int
+    n_out: int
+    w_in: Block
+    w_rec: Block
+    w_out: Block
+
+    @property
+    def n_neurons(self) -> int:
+        """Recurrent neurons and readout neurons, which are neurons on a chip."""
+        return self.n_rec + self.n_out
+
+    @property
+    def blocks(self) -> tuple[Block, Block, Block]:
+        """All three blocks."""
+        return self.w_in, self.w_rec, self.w_out
+
+    @property
+    def n_synapses(self) -> int:
+        """Synapses that exist."""
+        return sum(int(block.present.sum()) for block in self.blocks)
+
+
+def structure_of(
+    network: RecurrentNetwork | NetworkDescription, bits: int = 8
+) -> Structure:
+    """Return the structure of a network.
+
+    A synapse exists where the mask of a float network is true (its weight may still be
+    anything), or where a weight of a description is not 0.
+
+    Parameters
+    ----------
+    network
+        Either kind.
+    bits
+        Bits of a weight that are wanted for a float network.
+    """
+    sizes = (network.n_in, network.n_rec, network.n_out)
+    if isinstance(network, NetworkDescription):
+        given = {name: getattr(network, name) for name in NAMES}
+        blocks = [Block(k, w.weights != 0, w.bits) for k, w in given.items()]
+        return Structure(*sizes, *blocks)
+    extra = int(np.max(network.delay)) - 1  # one step is that of every synapse
+    delay_bits = {"w_rec": extra.bit_length()}
+    blocks = [
+        Block(name, network.masks[name], bits, delay_bits.get(name, 0))
+        for name in NAMES
+    ]
+    return Structure(*sizes, *blocks)
