@@ -12,9 +12,9 @@ __all__ = ["EIGHT_BITS", "effective", "fitted", "loaded_violations", "to_connect
 EIGHT_BITS = (
     "what 8 bits hold (0..255, -255..0, or signed: even -256..254 or -128..127)"
 )
-_LARGEST_EXCITATORY = 255
+_LARGEST_UNSIGNED = 255
 _LARGEST_EVEN = 254
-_LARGEST_MIXED = 127
+_LARGEST_ODD = 127
 _REMEDY = (
     "netx has no weight exponents: make the weights of a layer smaller, or write the "
     "nearest network with strict=False"
@@ -62,7 +62,8 @@ def loaded_violations(blocks: dict[str, np.ndarray]) -> list[Violation]:
 
     lava-dl 0.6.0 (`netx.utils.optimize_weight_bits`) shifts all blocks of a layer to
     the left together until the largest fills 8 bits, and counts the bits in use. Lava's
-    `Dense` then finds the sign mode of each block and drops bits that are not in use.
+    `Dense` then finds the sign mode of each block, clips it to 255 (so that -2**n, the
+    least of a block without positive weights, is lost) and drops bits not in use.
     """
     together = np.concatenate([block.ravel() for block in blocks.values()])
     low, high = int(together.min()), int(together.max())
@@ -105,13 +106,22 @@ def fitted(blocks: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
         0 or more; all that adds to a current or a membrane is to be scaled alike.
     """
     together = np.concatenate([block.ravel() for block in blocks.values()])
-    step = 2 if together.min() < 0 <= together.max() else 1
-    largest = _LARGEST_EVEN if step == 2 else _LARGEST_EXCITATORY
-    peak, k = int(np.abs(together).max()), 0
+    signed = bool(together.min() < 0 <= together.max())
+    rounded, k = _rounded(blocks, signed)
+    if together.max() < 0 and not all(block.all() for block in rounded.values()):
+        return _rounded(blocks, True)  # to lava-dl, zeros are no negative weights
+    return rounded, k
+
+
+def _rounded(
+    blocks: dict[str, np.ndarray], signed: bool
+) -> tuple[dict[str, np.ndarray], int]:
+    step, largest = (2, _LARGEST_EVEN) if signed else (1, _LARGEST_UNSIGNED)
+    peak, k = max(int(np.abs(block).max()) for block in blocks.values()), 0
     while peak / 2**k > largest + step / 2:
         k += 1
-    if step == 2 and peak / 2**k <= _LARGEST_MIXED:
-        step, largest = 1, _LARGEST_MIXED
+    if signed and peak / 2**k <= _LARGEST_ODD:
+        step, largest = 1, _LARGEST_ODD
     rounded = {
         name: np.clip(
             np.rint(block / 2**k / step).astype(np.int64) * step, -largest, largest

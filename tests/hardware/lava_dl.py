@@ -14,6 +14,7 @@ NAMED = "SPIKELEARN_LAVA_DL_PYTHON"
 OWN = Path(__file__).parents[2] / ".venv-lava-dl" / "bin" / "python"
 DRIVER = Path(__file__).with_name("lava_dl_driver.py")
 EXPORT = Path(__file__).with_name("lava_dl_export.py")
+WEIGHTS = Path(__file__).with_name("lava_dl_weights.py")
 TIME_LIMIT = 180.0  # seconds
 
 
@@ -41,6 +42,20 @@ def run_in_lava_dl(path, x, folder, message_bits=0):
 def export_by_lava_dl(path, folder):
     """Let slayer write the netx file of `lava_dl_export.py`."""
     _run(folder, EXPORT, path)
+
+
+def weights_kept_by_lava_dl(layers, folder):
+    """Return for each layer, a list of blocks, whether lava-dl uses it as it is."""
+    case, answer = folder / "case.npz", folder / "answer.npz"
+    blocks = {
+        f"{number}/{name}": block
+        for number, layer in enumerate(layers)
+        for name, block in zip("ab", layer, strict=False)
+    }
+    np.savez(case, **blocks)
+    _run(folder, WEIGHTS, case, answer)
+    with np.load(answer) as arrays:
+        return arrays["kept"]
 
 
 def _run(folder, script, *arguments):

@@ -11,11 +11,15 @@ import pytest
 
 from hardware import emulator
 from hardware.description import Connection, NetworkDescription
-from hardware.export._netx_weights import effective
+from hardware.export._netx_weights import effective, fitted, loaded_violations
 from hardware.export.netx import read_netx, write_netx
 from spikelearn.errors import FileAccessError, FileFormatError, HardwareError
 from tests.damage import damaged
-from tests.hardware.lava_dl import export_by_lava_dl, run_in_lava_dl
+from tests.hardware.lava_dl import (
+    export_by_lava_dl,
+    run_in_lava_dl,
+    weights_kept_by_lava_dl,
+)
 from tests.hardware.make_golden import FOLDER
 from tests.hardware.networks import random_input, random_network
 from tests.reference import integer
@@ -287,6 +291,50 @@ def test_weights_that_lava_dl_would_change_are_refused(name, tmp_path):
         return
     with pytest.raises(HardwareError, match=message):
         write_netx(net, tmp_path / "a.net")
+
+
+def random_layers(seed, count):
+    """Layers of one or two blocks of all ranges, signs and powers of two."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        layer = []
+        for _ in range(1 + number % 2):
+            low, high = np.sort(rng.integers(-300, 300, 2) >> rng.integers(0, 9))
+            low, high = [(low, high), (0, abs(low) + 1), (-abs(high) - 1, 0)][
+                number % 3
+            ]
+            step = 1 << rng.integers(0, 4)
+            layer.append(rng.integers(low, high + 1, (3, 4)) // step * step)
+        if number % 7 == 0:
+            layer[0][0, 0] = rng.choice([-256, -255, -129, -128, -127, 127, 128, 254])
+        yield layer
+
+
+def named(layer):
+    return dict(zip(("weight", "weight_rec"), layer, strict=False))
+
+
+def violations(layer):
+    return loaded_violations(named(layer))
+
+
+@pytest.mark.lava_dl
+def test_what_is_refused_is_what_lava_dl_changes(tmp_path):
+    layers = list(random_layers(11, 2000))
+    kept = weights_kept_by_lava_dl(layers, tmp_path)
+    ours = [not violations(layer) for layer in layers]
+    np.testing.assert_array_equal(ours, kept)
+    assert 200 < sum(ours) < 1900
+    rounded = [list(fitted(named(layer))[0].values()) for layer in layers]
+    kept = weights_kept_by_lava_dl(rounded, tmp_path)
+    np.testing.assert_array_equal([not violations(layer) for layer in rounded], kept)
+    for layer in (
+        layer for layer, whole in zip(rounded, kept, strict=True) if not whole
+    ):
+        # lava-dl clips a block without positive weights whose least is -2**n
+        least = -min(int(block.min()) for block in layer)
+        assert least & (least - 1) == 0
+    assert kept.sum() > sum(ours)
 
 
 @pytest.mark.lava_dl
