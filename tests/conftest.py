@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.hardware.lava_dl import find_python as find_lava_dl
 from tests.oracles_brian2.oracle import find_python as find_brian2
 from tests.oracles_nest.interpreter import find_python
 
@@ -16,6 +17,7 @@ NEEDS = {
     "brian2": ("Brian2 in an environment of its own (make brian2)", find_brian2),
     "dask": ("dask[distributed]", lambda: importlib.util.find_spec("distributed")),
     "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
+    "lava_dl": ("lava-dl in an environment of its own (make lava-dl)", find_lava_dl),
     "nest": ("NEST in an environment of its own (make nest)", find_python),
     "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),
     "norse": ("norse", lambda: importlib.util.find_spec("norse")),

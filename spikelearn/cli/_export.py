@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from hardware.description import NetworkDescription
+from hardware.export.runner import RUNNER
 from hardware.quantization_report import QuantizationReport
 from hardware.verification import VerificationReport
 from spikelearn.errors import FileAccessError, FileFormatError
@@ -22,6 +23,7 @@ from spikelearn.learning.evaluation import Evaluation
 
 __all__ = [
     "DESCRIPTION",
+    "JSON",
     "QUANTIZATION",
     "VERIFICATION",
     "Scores",
@@ -39,7 +41,8 @@ __all__ = [
 DESCRIPTION = "network.h5"
 QUANTIZATION = "quantization.json"
 VERIFICATION = "verification.json"
-FILES = {DESCRIPTION, "network.json", "network.py", QUANTIZATION, VERIFICATION}
+JSON = "network.json"
+FILES = {DESCRIPTION, JSON, "network.py", RUNNER, QUANTIZATION, VERIFICATION}
 MOST_PROBLEMS = 3
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from hardware import emulator
 from hardware.description import NetworkDescription
 from hardware.evaluation import evaluate_description
 from hardware.export.lava import write_script
+from hardware.export.runner import RUNNER, write_numpy_runner
 from hardware.quantization import integer_input
 from hardware.quantization_report import QuantizationReport
 from hardware.trained import quantise_run, samples_within
@@ -31,6 +32,7 @@ from spikelearn.cli._common import (
 )
 from spikelearn.cli._export import (
     DESCRIPTION,
+    JSON,
     Scores,
     check_target,
     find_description,
@@ -128,7 +130,8 @@ def export_run(
     exported = Export(folder, description, report, float_scores, fixed_scores)
     with replaced_folder(folder) as new:
         write_scores(new, exported.scores())
-        write_text(new / "network.json", description.to_json())
+        write_text(new / JSON, description.to_json())
+        write_numpy_runner(JSON, new / RUNNER)
         write_script(description, new / Path(DESCRIPTION).with_suffix(".py").name)
     return exported
 
@@ -191,7 +194,7 @@ def export(
     threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
-    """Quantise a run: network.h5, network.json, a Lava script and a report."""
+    """Quantise a run: network.h5, .json, scripts for Lava and NumPy, and a report."""
     loaded = runs.load_run(run)
     exported = export_run(
         loaded,

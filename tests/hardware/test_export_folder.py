@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -60,7 +62,21 @@ def test_the_folder_is_replaced_as_a_whole(run):
     assert not list(run.folder.path.glob(".export*"))
 
 
-@pytest.mark.parametrize("name", ["write_scores", "write_text", "write_script"])
+def test_the_folder_runs_without_this_package(run):
+    folder = run.folder.path / "export"
+    vectors = NetworkDescription.load(folder / DESCRIPTION).vectors
+    np.save(run.folder.path / "x.npy", vectors.x)
+    command = [sys.executable, "-I", "run_network.py", "../x.npy", "../states.npz"]
+    subprocess.run(command, check=True, cwd=folder, timeout=120, capture_output=True)
+    with np.load(run.folder.path / "states.npz") as states:
+        for name in ("u", "v", "b", "spikes", "y"):
+            np.testing.assert_array_equal(states[name], getattr(vectors, name))
+    assert vectors.spikes.any()
+
+
+@pytest.mark.parametrize(
+    "name", ["write_scores", "write_text", "write_script", "write_numpy_runner"]
+)
 def test_an_older_export_stays_whole_if_anything_fails(run, monkeypatch, name):
     folder = run.folder.path / "export"
     before = content(folder)
