@@ -21,6 +21,7 @@ __all__ = [
     "atomic_path",
     "ensure_folder",
     "locked",
+    "open_foreign_hdf5",
     "open_hdf5",
     "read_array",
     "read_group",
@@ -181,6 +182,23 @@ def open_hdf5(path: str | Path, kind: str, version: int) -> Iterator[h5py.File]:
         If it is corrupt, of another kind, lacks an entry that is read inside the
         block, or was written by a newer version.
     """
+    with open_foreign_hdf5(path) as file:
+        _check_stamp(f"file {str(path)!r}", file, kind, version)
+        yield file
+
+
+@contextlib.contextmanager
+def open_foreign_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file of any kind for reading; the reader checks what it holds.
+
+    Raises
+    ------
+    FileAccessError
+        If it does not exist or cannot be read.
+    FileFormatError
+        If it is corrupt, of another kind, or lacks an entry that is read inside the
+        block.
+    """
     where = f"file {str(path)!r}"
     if not Path(path).is_file():
         raise FileAccessError(f"{where} must exist; got no such file.")
@@ -192,7 +210,6 @@ def open_hdf5(path: str | Path, kind: str, version: int) -> Iterator[h5py.File]:
         ) from error
     try:
         with file:
-            _check_stamp(where, file, kind, version)
             yield file
     except SpikelearnError:
         raise
