@@ -96,7 +96,7 @@ def _node_difference(first: Node | Graph, second: Node | Graph) -> str:
         return "kind"
     names: Iterable[str] = sorted(set(first.values) | set(second.values))
     for name in names:
-        pair = (first.values.get(name), second.values.get(name))
-        if pair[0] is None or pair[1] is None or not np.array_equal(*pair):
+        one, other = first.values.get(name), second.values.get(name)
+        if one is None or other is None or not np.array_equal(one, other):
             return name
     return ""

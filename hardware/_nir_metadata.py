@@ -105,7 +105,10 @@ def options(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
     FileFormatError
         If the stamp is not one that this version writes.
     """
-    return _read_stamp(where, metadata)["options"]
+    written: dict[str, Any] = _read_stamp(where, metadata)["options"]
+    if set(written) != {"discretisation", "readout"}:
+        raise FileFormatError(f"{where}: the metadata must say how it was written.")
+    return written
 
 
 def _read_stamp(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +183,7 @@ def _network(
     recurrent = [n for n in graph.nodes if n.split("_")[:2] == ["w", "rec"]]
     params = {name: arrays[name] for name in ("bias", "b_out")}
     params["w_in"] = _weight(graph, "w_in")
-    params["w_rec"] = sum(_weight(graph, name) for name in recurrent)
+    params["w_rec"] = np.sum([_weight(graph, name) for name in recurrent], axis=0)
     params["w_out"] = arrays["w_out"] if "w_out" in arrays else _weight(graph, "w_out")
     network.params.load(params)
     return network

@@ -83,7 +83,8 @@ def _collect(
     edges: list[tuple[str, str]],
     problems: list[str],
 ) -> None:
-    entry, leave = {}, {}
+    entry: dict[str, str] = {}
+    leave: dict[str, str] = {}
     for name, node in graph.nodes.items():
         full = prefix + name
         if isinstance(node, Graph):

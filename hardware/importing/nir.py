@@ -12,6 +12,7 @@ spikes are among the tests, and in Sinabs 3.1.3 and Spyx 1.0.0.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,23 +130,22 @@ def read_nir(
     if dialect not in DIALECTS:
         raise unknown_name("dialect", dialect, DIALECTS)
     chosen = DIALECTS[dialect]
-    for name, value, known in (
-        ("reset", reset, RESETS),
-        ("discretisation", discretisation, DISCRETISATIONS),
-    ):
-        rule = f"must be one of {known}"
-        require(value is None or value in known, f"read_nir.{name}", rule, value)
-        if value is not None:
-            chosen = dataclasses.replace(chosen, **{name: value})
+    reset = chosen.reset if reset is None else reset
+    rule = f"must be one of {RESETS}"
+    require(reset in RESETS, "read_nir.reset", rule, reset)
+    kind = chosen.discretisation if discretisation is None else discretisation
+    rule = f"must be one of {DISCRETISATIONS}"
+    require(kind in DISCRETISATIONS, "read_nir.discretisation", rule, kind)
+    chosen = dataclasses.replace(chosen, reset=reset, discretisation=kind)
     where = f"file {str(path)!r}"
     graph = read_graph(path)
     if graph.metadata and use_metadata:
         return _own(where, graph, dt)
-    step = chosen.dt if dt is None else dt
-    hint = "NIR has no time step; snnTorch, Norse, Sinabs, Spyx: name the dialect"
-    require(step is not None and 0 < step < 1e9, "dt", "must be > 0 ms", step, hint)
-    assert step is not None
-    network, notes, blocks = network_of_graph(where, graph, chosen, float(step))
+    step = float((chosen.dt or 0.0) if dt is None else dt)
+    hint = "NIR has no time step: give dt, or the dialect of the program that wrote it"
+    got = step if dt is not None else "none"
+    require(0 < step < math.inf, "dt", "must be > 0 ms", got, hint)
+    network, notes, blocks = network_of_graph(where, graph, chosen, step)
     return ReadNetwork(network, notes, blocks)
 
 
