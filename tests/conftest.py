@@ -17,6 +17,7 @@ NEEDS = {
     "dask": ("dask[distributed]", lambda: importlib.util.find_spec("distributed")),
     "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
     "nest": ("NEST in an environment of its own (make nest)", find_python),
+    "nir": ("nir", lambda: importlib.util.find_spec("nir")),
     "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),
     "norse": ("norse", lambda: importlib.util.find_spec("norse")),
     "torch": ("torch", lambda: importlib.util.find_spec("torch")),

@@ -110,6 +110,7 @@ def _weights(
     n = layout.n
     w_in, w_rec = np.zeros((n, layout.n_in)), np.zeros((n, n))
     delay, bias = np.zeros((n, n), np.int32), np.zeros(n)
+    taken = np.zeros((n, n), bool)
     for name, block in layout.blocks.items():
         signal, cells = layout.arriving[name], neurons[name]
         for term in signal.terms:
@@ -126,14 +127,14 @@ def _weights(
             elif term.source in layout.blocks:
                 pre = layout.blocks[term.source]
                 steps = _steps(term, name, layout)
-                known = delay[block, pre]
-                if ((known != 0) & (known != steps) & (matrix != 0)).any():
+                known, there = delay[block, pre], matrix != 0
+                if (taken[block, pre] & there & (known != steps)).any():
                     problems.append(
                         f"connections {term.source!r} -> {name!r} must have one delay "
                         f"each; got {known.max()} and {steps} steps for the same one"
                     )
-                used = (matrix != 0) | (known == 0)
-                delay[block, pre] = np.where(used, steps, known)
+                delay[block, pre] = np.where(there | (known == 0), steps, known)
+                taken[block, pre] |= there
                 w_rec[block, pre] += matrix
             else:
                 problems.append(

@@ -13,6 +13,7 @@ from spikelearn.cli import (
     deployment,
     gradcheck,
     information,
+    interchange,
     quickstart,
     reporting,
     stability,
@@ -41,6 +42,7 @@ for group in (
     benchmarking,
     training,
     deployment,
+    interchange,
     reporting,
     study,
 ):

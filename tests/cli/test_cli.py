@@ -30,6 +30,7 @@ VERBS = (
     "resume",
     "evaluate",
     "export",
+    "convert",
     "verify",
     "report",
     "bench",

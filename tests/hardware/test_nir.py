@@ -1,0 +1,798 @@
+"""NIR out and back: the equations of the graph, round trips, files that are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hardware import emulator
+from hardware._nir_graph import FIELDS, OPTIONAL, Graph, Node, difference
+from hardware.description import NetworkDescription
+from hardware.export.nir import nir_graph, write_nir
+from hardware.importing.nir import read_nir
+from spikelearn.errors import (
+    FileAccessError,
+    FileFormatError,
+    HardwareError,
+    InvalidValue,
+    MissingDependency,
+    UnknownName,
+)
+from spikelearn.network import LeakyRate, LeakyReadout, RecurrentNetwork
+from tests.damage import damaged
+from tests.hardware.networks import random_input, random_network
+from tests.hardware.nir_networks import (
+    N_IN,
+    N_REC,
+    interpret,
+    random_float_network,
+    random_spikes,
+)
+
+nir = pytest.importorskip("nir")
+pytestmark = pytest.mark.nir
+
+CASES = {
+    "plain": {"bias": False},
+    "bias": {},
+    "one value": {"per_neuron": False, "bias": False},
+    "leak": {"scaling": "leak", "bias": False},
+    "leak and bias": {"scaling": "leak"},
+    "current": {"tau_syn": True},
+    "current and leak": {"tau_syn": True, "scaling": "leak"},
+    "delay": {"delay": 3},
+    "delays": {"delay": "mixed", "tau_syn": True},
+    "short step": {"dt": 0.1, "tau_syn": True},
+    "unit readout": {"out_scaling": "unit"},
+    "no memory": {"tau_out": 0.0},
+}
+
+
+def subjects(notes, loud=None):
+    return {n.subject for n in notes if loud is None or n.loud == loud}
+
+
+def same_networks(first, second):
+    """Compare everything that a network has."""
+    for field in dataclasses.fields(RecurrentNetwork):
+        if not field.init or field.name in ("cell", "readout"):
+            continue
+        one, other = getattr(first, field.name), getattr(second, field.name)
+        assert np.array_equal(one, other) or (one is None and other is None), field.name
+    assert type(first.cell) is type(second.cell)
+    for field in dataclasses.fields(first.cell):
+        pair = getattr(first.cell, field.name), getattr(second.cell, field.name)
+        assert np.array_equal(*pair) or pair[0] == pair[1], field.name
+    assert first.readout == second.readout
+    for name, array in first.params.arrays().items():
+        other = second.params.arrays()[name]
+        assert array.dtype == other.dtype and np.array_equal(array, other), name
+
+
+# --- what the graph says
+
+
+@pytest.mark.parametrize("step", ["euler", "exponential"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_naive_interpreter_gives_the_spikes_of_the_network(name, step, tmp_path):
+    total = 0
+    for seed in range(3):
+        network = random_float_network(seed, **CASES[name])
+        write_nir(network, tmp_path / "a.nir", discretisation=step)
+        graph = nir.read(tmp_path / "a.nir")
+        x = random_spikes(seed + 50)
+        record = network.run(x)
+        args = (graph, x[:, 0], network.dt * 1e-3)
+        spikes, y = interpret(*args, step)
+        assert np.array_equal(record.spikes[:, 0], spikes)
+        assert np.abs(record.y[:, 0] - y).max() < 1e-9
+        total += int(spikes.sum())
+        other = "exponential" if step == "euler" else "euler"
+        assert not np.array_equal(interpret(*args, other)[0], spikes)
+    assert 0.02 < total / (3 * 200 * N_REC) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("change", "subject"),
+    [
+        ({"reset": "subtract"}, "reset 'subtract'"),
+        ({"adaptive": True}, "adaptation"),
+        ({"t_ref": 4.0}, "refractoriness"),
+    ],
+)
+def test_what_changes_spikes_elsewhere_is_told_loudly(change, subject, tmp_path):
+    network = random_float_network(2, bias=False, **change)
+    notes = write_nir(network, tmp_path / "a.nir")
+    assert subjects(notes, loud=True) == {subject}
+    assert "WARNING" in str(next(n for n in notes if n.loud))
+    x = random_spikes(3)
+    spikes, _ = interpret(nir.read(tmp_path / "a.nir"), x[:, 0], 1e-3)
+    assert not np.array_equal(spikes, network.run(x).spikes[:, 0])
+    plain = write_nir(random_float_network(2), tmp_path / "b.nir")
+    assert not subjects(plain, loud=True)
+
+
+def test_times_are_in_seconds():
+    graph, _ = nir_graph(random_float_network(0, per_neuron=False))
+    tau = graph.nodes["neurons"].values["tau"]
+    exact = random_float_network(0, per_neuron=False).cell.tau_m * 1e-3
+    assert np.allclose(tau, exact + 0.5e-3, atol=1e-4)  # 1 - exp(-x) = x - x^2/2 ...
+    graph, _ = nir_graph(
+        random_float_network(0, per_neuron=False), discretisation="exponential"
+    )
+    assert np.allclose(graph.nodes["neurons"].values["tau"], exact, rtol=1e-12)
+
+
+def test_integers_are_the_euler_exact_mapping():
+    """tau = dt 4096 / d, weight = W 2^(6 + exp), v_threshold = 64 vth (hardware.md)."""
+    source = random_network(3, exponents=(1, 0, 2))
+    graph, notes = nir_graph(source)
+    cell, values = source.neurons, graph.nodes["neurons"].values
+    assert np.allclose(values["tau_syn"], 1e-3 * 4096 / (cell.du + 1), rtol=1e-14)
+    assert np.allclose(values["w_in"], 4096 / (cell.du + 1), rtol=1e-14)
+    assert np.allclose(values["tau_mem"], 1e-3 * 4096 / cell.dv, rtol=1e-14)
+    assert np.allclose(values["r"], 4096 / cell.dv, rtol=1e-14)
+    assert np.array_equal(values["v_threshold"], 64 * cell.vth)
+    weight = graph.nodes["w_in"].values["weight"]
+    assert np.array_equal(weight, source.w_in.weights * 2.0**7)
+    assert "integers" in subjects(notes, loud=True)
+
+
+def test_integers_run_as_floats_give_almost_all_spikes(tmp_path):
+    """NIR has no integers: cut products decide otherwise now and then."""
+    spikes = differing = equal = 0
+    for seed in range(12):
+        source = random_network(seed)
+        write_nir(source, tmp_path / "a.nir")
+        x = random_input(seed, source, 300)
+        record = emulator.run(source, x)
+        graph = nir.read(tmp_path / "a.nir")
+        got, _ = interpret(graph, x[:, 0].astype(float), source.dt * 1e-3)
+        wrong = int((got != record.spikes[:, 0]).sum())
+        spikes += record.n_spikes
+        differing += wrong
+        equal += wrong == 0
+    assert spikes > 5000
+    assert equal >= 9 and differing < 0.03 * spikes
+
+
+def test_registers_without_decay_are_written(tmp_path):
+    source = random_network(1, dv=(0, 0), du=(4095, 4095), bias=False)
+    write_nir(source, tmp_path / "a.nir")
+    x = random_input(1, source, 100)
+    record = emulator.run(source, x)
+    graph = nir.read(tmp_path / "a.nir")
+    spikes, _ = interpret(graph, x[:, 0].astype(float), 1e-3)
+    assert record.n_spikes > 50
+    assert np.array_equal(spikes, record.spikes[:, 0])
+
+
+def test_rate_units_are_refused():
+    with pytest.raises(HardwareError, match="cells must spike"):
+        nir_graph(RecurrentNetwork(2, 3, 1, cell=LeakyRate()))
+
+
+def test_a_graph_may_end_with_the_spikes(tmp_path):
+    network = random_float_network(0)
+    notes = write_nir(network, tmp_path / "a.nir", readout=False)
+    graph = nir.read(tmp_path / "a.nir")
+    assert set(graph.nodes) == {"input", "w_in", "neurons", "w_rec", "output"}
+    x = random_spikes(5)
+    spikes, output = interpret(graph, x[:, 0], 1e-3)
+    assert np.array_equal(spikes, output)
+    assert "readout" in next(n.text for n in notes if n.subject == "for learning")
+    same_networks(network, read_nir(tmp_path / "a.nir").network)
+
+
+def test_nothing_is_written_without_nir(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "nir", None)
+    with pytest.raises(MissingDependency, match=r"\[nir\]"):
+        write_nir(random_float_network(0), tmp_path / "a.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_options_are_refused(tmp_path):
+    with pytest.raises(InvalidValue, match="discretisation must be one of"):
+        write_nir(random_float_network(0), tmp_path / "a.nir", discretisation="rk4")
+
+
+# --- round trips
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    seed=st.integers(0, 10**6),
+    tau_syn=st.booleans(),
+    scaling=st.sampled_from(["unit", "leak"]),
+    reset=st.sampled_from(["zero", "subtract"]),
+    adaptive=st.booleans(),
+    t_ref=st.sampled_from([0.0, 3.0]),
+    delay=st.sampled_from([1, 4, "mixed"]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    tau_out=st.sampled_from([0.0, 20.0]),
+    per_neuron=st.booleans(),
+    step=st.sampled_from(["euler", "exponential"]),
+    readout=st.booleans(),
+    masked=st.booleans(),
+)
+def test_networks_come_back_as_they_were(
+    tmp_path, seed, step, readout, masked, **options
+):
+    if masked:
+        rng = np.random.default_rng(seed)
+        options |= {
+            "mask": rng.random((N_REC, N_REC)) < 0.3,
+            "mask_in": rng.random((N_REC, N_IN)) < 0.5,
+            "signs": rng.integers(-1, 2, N_REC),
+            "cell_types": rng.integers(0, 3, N_REC),
+            "layers": (5, N_REC - 5),
+        }
+    network = random_float_network(seed, **options)
+    path = tmp_path / "a.nir"
+    write_nir(network, path, discretisation=step, readout=readout)
+    again = read_nir(path)
+    same_networks(network, again.network)
+    assert again.notes == ()
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    seed=st.integers(0, 10**6),
+    reset=st.sampled_from(["zero", "subtract"]),
+    adaptive=st.booleans(),
+    refractory=st.booleans(),
+    bits=st.integers(2, 8),
+    input_bits=st.sampled_from([0, 4]),
+    exponents=st.tuples(*[st.integers(0, 7)] * 3),
+    readout=st.booleans(),
+)
+def test_descriptions_come_back_as_they_were(tmp_path, readout, **options):
+    source = random_network(**options)
+    notes = write_nir(source, tmp_path / "a.nir", readout=readout)
+    again = read_nir(tmp_path / "a.nir")
+    assert isinstance(again.network, NetworkDescription)
+    assert again.network == source
+    assert not any(n.subject == "test vectors" for n in notes)
+
+
+def test_test_vectors_are_lost_and_told(tmp_path):
+    source = random_network(0)
+    x = random_input(0, source, 20)
+    source = dataclasses.replace(source, vectors=emulator.run(source, x).vectors(x))
+    notes = write_nir(source, tmp_path / "a.nir")
+    assert "test vectors" in subjects(notes)
+    again = read_nir(tmp_path / "a.nir").network
+    assert again == dataclasses.replace(source, vectors=None)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("step", ["euler", "exponential"])
+def test_the_graph_alone_gives_the_same_spikes(name, step, tmp_path):
+    network = random_float_network(7, **CASES[name])
+    write_nir(network, tmp_path / "a.nir", discretisation=step)
+    again = read_nir(
+        tmp_path / "a.nir", dt=network.dt, discretisation=step, use_metadata=False
+    )
+    x = random_spikes(8)
+    record, other = network.run(x), again.network.run(x)
+    assert record.spikes.sum() > 20
+    assert np.array_equal(record.spikes, other.spikes)
+    assert np.abs(record.y - other.y).max() < 1e-9
+    assert {"time step", "reset"} <= subjects(again.notes)
+    assert again.network.dtype == "float64"
+
+
+def test_weights_that_another_program_changed_are_read(tmp_path):
+    network = random_float_network(0)
+    write_nir(network, tmp_path / "a.nir")
+    with h5py.File(tmp_path / "a.nir", "a") as file:
+        file["node/nodes/w_rec/weight"][0, 1] = 0.125
+    again = read_nir(tmp_path / "a.nir").network
+    assert again.params.w_rec[0, 1] == 0.125
+    assert np.array_equal(again.params.w_in, network.params.w_in)
+
+
+@pytest.mark.parametrize("place", ["neurons/tau", "readout/r", "w_in/bias"])
+def test_what_else_another_program_changed_is_not_overlooked(place, tmp_path):
+    write_nir(random_float_network(0), tmp_path / "a.nir")
+    with h5py.File(tmp_path / "a.nir", "a") as file:
+        file["node/nodes"][place][1] *= 1.5
+    node, name = place.split("/")
+    with pytest.raises(FileFormatError, match=f"node '{node}' differs in its {name}"):
+        read_nir(tmp_path / "a.nir")
+    graph = read_nir(tmp_path / "a.nir", dt=1.0, use_metadata=False)
+    assert graph.network.n_rec == N_REC
+
+
+def test_another_time_step_is_not_taken_in_silence(tmp_path):
+    write_nir(random_float_network(0), tmp_path / "a.nir")
+    assert read_nir(tmp_path / "a.nir", dt=1.0).network.dt == 1.0
+    with pytest.raises(InvalidValue, match="dt must be the 1 ms of the file; got 2"):
+        read_nir(tmp_path / "a.nir", dt=2.0)
+
+
+# --- graphs of others, made by hand
+
+
+def lif(n, tau=0.01, **values):
+    given = {"tau": tau, "r": 1.0, "v_leak": 0.0, "v_threshold": 0.5, "v_reset": 0.0}
+    given |= values
+    return nir.LIF(**{name: np.full(n, value) for name, value in given.items()})
+
+
+def weights(post, pre, seed=0, scale=1.0):
+    rng = np.random.default_rng(seed)
+    return nir.Linear(weight=scale * rng.standard_normal((post, pre)))
+
+
+def write_graph(path, nodes, edges):
+    """Write a graph as it is, without the checks of nir."""
+    nir.write(path, nir.NIRGraph(nodes, list(edges), type_check=False))
+    return path
+
+
+def chain(path, *nodes, n_in=3, n_out=4, extra=(), more=None):
+    """Write a chain of nodes between input and output."""
+    named = {"input": nir.Input(np.array([n_in]))}
+    named |= {f"n{k}": node for k, node in enumerate(nodes)}
+    named["output"] = nir.Output(np.array([n_out]))
+    names = list(named)
+    edges = [*pairwise(names), *extra]
+    return write_graph(path, named | (more or {}), edges)
+
+
+def reference(weight, tau, dt, x, scale=1.0, v_th=0.5, v_leak=0.0):
+    v, spikes = np.zeros(len(weight)), []
+    for row in x:
+        v = v + dt / tau * (v_leak - v + scale * (weight @ row))
+        spikes.append(v > v_th)
+        v = np.where(spikes[-1], 0.0, v)
+    return np.array(spikes)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.nir"
+
+
+def test_scale_flatten_and_chains_of_weights_are_products(path):
+    first, second = weights(4, 3, 1), weights(4, 4, 2)
+    scale = nir.Scale(scale=np.array([1.0, 2.0, -1.0, 0.5]))
+    flat = nir.Flatten(input_type={"input": np.array([4])}, start_dim=0)
+    chain(path, first, scale, flat, second, lif(4))
+    found = read_nir(path, dt=1.0)
+    x = random_spikes(1, n_in=3)
+    product = second.weight @ np.diag(scale.scale) @ first.weight
+    spikes = found.network.run(x).spikes[:, 0]
+    assert spikes.sum() > 20
+    assert np.array_equal(spikes, reference(product, 0.01, 1e-3, x[:, 0]))
+    assert found.populations == {"n4": slice(0, 4)}
+
+
+def test_the_input_scaling_is_folded_into_the_weights_if_it_must_be(path):
+    first = weights(4, 3, 1)
+    chain(path, first, lif(4, r=3.0))
+    found = read_nir(path, dt=1.0)
+    x = random_spikes(1, n_in=3)
+    spikes = found.network.run(x).spikes[:, 0]
+    assert np.array_equal(spikes, reference(first.weight, 0.01, 1e-3, x[:, 0], 3.0))
+    assert "weights" in subjects(found.notes)
+
+
+def test_voltages_are_counted_from_v_reset(path):
+    first = weights(4, 3, 1)
+    chain(path, first, lif(4, v_reset=-60.0, v_leak=-60.0, v_threshold=-59.5))
+    found = read_nir(path, dt=1.0)
+    x = random_spikes(1, n_in=3)
+    expected = reference(first.weight, 0.01, 1e-3, x[:, 0])
+    assert np.array_equal(found.network.run(x).spikes[:, 0], expected)
+    assert "first state" in subjects(found.notes, loud=True)
+
+
+def test_a_leak_voltage_is_a_bias(path):
+    first = weights(4, 3, 1, 0.5)
+    chain(path, first, lif(4, v_leak=0.4))
+    found = read_nir(path, dt=1.0)
+    x = random_spikes(1, n_in=3)
+    expected = reference(first.weight, 0.01, 1e-3, x[:, 0], v_leak=0.4)
+    assert np.array_equal(found.network.run(x).spikes[:, 0], expected)
+
+
+def test_neurons_without_leak_integrate(path):
+    first = weights(4, 3, 1)
+    values = {"r": np.full(4, 200.0), "v_threshold": np.full(4, 2.0)}
+    chain(path, first, nir.IF(**values))
+    x = random_spikes(1, n_in=3)
+    spikes = read_nir(path, dt=1.0).network.run(x).spikes[:, 0]
+    v, expected = np.zeros(4), []
+    for row in x[:, 0]:
+        v = v + 1e-3 * 200.0 * (first.weight @ row)
+        expected.append(v > 2.0)
+        v = np.where(v > 2.0, 0.0, v)
+    assert spikes.sum() > 5
+    assert np.array_equal(spikes, expected)
+
+
+def test_layers_become_blocks_and_late_by_their_depth(path):
+    """Deeper layers are late by a step each; a skip connection is kept in time."""
+    parts = [weights(4, 3, 1, 2.0), lif(4), weights(5, 4, 2, 3.0), lif(5)]
+    parts += [weights(4, 5, 3, 3.0), lif(4)]
+    skip = {"skip": weights(4, 4, 4, 2.0)}
+    chain(path, *parts, extra=[("n1", "skip"), ("skip", "n5")], more=skip)
+    found = read_nir(path, dt=1.0)
+    assert found.network.layers == (4, 5, 4)
+    assert sorted(np.unique(found.network.delay)) == [1, 2]
+    x = random_spikes(1, n_in=3)
+    spikes = found.network.run(x).spikes[:, 0]
+    one = reference(parts[0].weight, 0.01, 1e-3, x[:, 0])
+    two = reference(parts[2].weight, 0.01, 1e-3, one)
+    both = np.hstack([two, one])
+    three = reference(
+        np.hstack([parts[4].weight, skip["skip"].weight]), 0.01, 1e-3, both
+    )
+    blocks = [spikes[:, b] for b in found.populations.values()]
+    for late, expected in enumerate((one, two, three)):
+        assert expected.sum() > 5
+        assert np.array_equal(blocks[late][late:], expected[: len(expected) - late])
+    assert "layers" in subjects(found.notes)
+
+
+def test_an_input_or_a_loop_out_of_time_is_told_loudly(path):
+    parts = [weights(4, 3, 1), lif(4), weights(4, 4, 2), lif(4)]
+    more = {"back": weights(4, 4, 3), "in2": weights(4, 3, 4)}
+    chain(
+        path,
+        *parts,
+        extra=[("n3", "back"), ("back", "n1")],
+        more={"back": more["back"]},
+    )
+    loop = read_nir(path, dt=1.0)
+    assert "loop" in subjects(loop.notes, loud=True)
+    chain(
+        path, *parts, extra=[("input", "in2"), ("in2", "n3")], more={"in2": more["in2"]}
+    )
+    early = read_nir(path, dt=1.0)
+    assert "input" in subjects(early.notes, loud=True)
+
+
+def test_a_bias_behind_a_current_is_told_loudly(path):
+    n = np.ones(4)
+    cuba = nir.CubaLIF(0.005 * n, 0.01 * n, n, 0 * n, n, w_in=5.0)
+    affine = nir.Affine(weight=np.ones((4, 3)), bias=0.1 * n)
+    chain(path, affine, cuba)
+    found = read_nir(path, dt=1.0)
+    assert "bias" in subjects(found.notes, loud=True)
+    # i = 0.2 (5 0.1) / 0.2 in the end, v grows by 0.1 of it
+    assert np.allclose(found.network.params.bias, 0.05)
+
+
+def test_a_decay_is_the_same_per_step(path):
+    chain(path, weights(4, 3), lif(4, tau=0.004))
+    for dt, kept in ((1.0, 0.75), (4.0, 0.0), (0.5, 0.875)):
+        network = read_nir(path, dt=dt).network
+        assert np.allclose(network.cell_constants.alpha_m, kept, atol=1e-15)
+        exact = read_nir(path, dt=dt, discretisation="exponential").network
+        assert np.allclose(exact.cell_constants.alpha_m, np.exp(-dt / 4), atol=1e-15)
+
+
+def test_the_reset_can_be_chosen(path):
+    chain(path, weights(4, 3), lif(4))
+    assert read_nir(path, dt=1.0).network.cell.reset == "zero"
+    found = read_nir(path, dt=1.0, reset="subtract")
+    assert found.network.cell.reset == "subtract"
+    assert "subtracted" in next(n.text for n in found.notes if n.subject == "reset")
+
+
+def test_delay_nodes_in_a_loop_are_delays(path):
+    more = {"rec": weights(4, 4, 5), "late": nir.Delay(np.array([0, 1, 1, 3]) * 1e-3)}
+    extra = [("n1", "rec"), ("rec", "late"), ("late", "n1")]
+    chain(path, weights(4, 3), lif(4), extra=extra, more=more)
+    network = read_nir(path, dt=1.0).network
+    assert np.array_equal(network.delay, [[1] * 4, [2] * 4, [2] * 4, [4] * 4])
+    assert np.allclose(
+        network.params.w_rec, more["rec"].weight * 0 + network.params.w_rec
+    )
+    assert np.array_equal(network.params.w_rec, more["rec"].weight)
+
+
+def test_an_li_node_is_the_readout(path):
+    values = {"tau": np.full(2, 0.02), "r": np.full(2, 3.0), "v_leak": np.full(2, 0.5)}
+    affine = nir.Affine(weight=np.ones((2, 4)), bias=np.array([0.1, -0.1]))
+    chain(path, weights(4, 3, 1), lif(4), affine, nir.LI(**values), n_out=2)
+    network = read_nir(path, dt=1.0).network
+    x = random_spikes(1, n_in=3)
+    record = network.run(x)
+    y, expected = np.zeros(2), []
+    for z in record.spikes[:, 0]:
+        y = y + 0.05 * (0.5 - y + 3.0 * (affine.weight @ z + affine.bias))
+        expected.append(y)
+    assert np.abs(record.y[:, 0] - expected).max() < 1e-12
+
+
+# --- what is refused
+
+
+BROKEN = {
+    "missing dt": (lambda p: chain(p, weights(4, 3), lif(4)), {}, "dt must be > 0 ms"),
+    "Euler step too long": (
+        lambda p: chain(p, weights(4, 3), lif(4, tau=1e-4)),
+        {"dt": 1.0},
+        r"node 'n1' \(LIF\): tau must be at least the time step",
+    ),
+    "shapes": (
+        lambda p: chain(p, weights(4, 3), lif(5), weights(2, 4), n_out=2),
+        {"dt": 1.0},
+        r"weights 'input' -> 'n1' must have shape \(5, 3\).*got \(4, 3\)",
+    ),
+    "chain of weights": (
+        lambda p: chain(p, weights(4, 3), weights(4, 5), lif(4)),
+        {"dt": 1.0},
+        "node 'n1' must take 4 values; got weights for 5",
+    ),
+    "parameters": (
+        lambda p: chain(
+            p,
+            weights(4, 3),
+            nir.LIF(*(np.ones(k) for k in (4, 4, 4, 4))),
+            n_out=4,
+        ),
+        {"dt": 1.0, "reset": "none"},
+        "read_nir.reset must be one of",
+    ),
+    "threshold below reset": (
+        lambda p: chain(p, weights(4, 3), lif(4, v_reset=0.6)),
+        {"dt": 1.0},
+        "v_threshold must be above v_reset",
+    ),
+    "NaN": (
+        lambda p: chain(p, weights(4, 3), lif(4, v_threshold=np.nan)),
+        {"dt": 1.0},
+        "v_threshold must be finite",
+    ),
+    "no neurons": (
+        lambda p: chain(p, weights(4, 3)),
+        {"dt": 1.0},
+        "the graph must have neurons",
+    ),
+    "linear cycle": (
+        lambda p: chain(p, weights(3, 3), lif(3), extra=[("n0", "n0")]),
+        {"dt": 1.0},
+        "a cycle must hold neurons",
+    ),
+    "two inputs": (
+        lambda p: chain(
+            p,
+            weights(4, 3),
+            lif(4),
+            more={"other": nir.Input(np.array([3]))},
+        ),
+        {"dt": 1.0},
+        "one Input node; got 2",
+    ),
+    "delayed input": (
+        lambda p: chain(p, nir.Delay(np.full(3, 2e-3)), weights(4, 3), lif(4)),
+        {"dt": 1.0},
+        "gets the input 2 steps late",
+    ),
+    "part of a step": (
+        lambda p: chain(p, nir.Delay(np.full(3, 2.5e-3)), weights(4, 3), lif(4)),
+        {"dt": 1.0},
+        "delay must be whole steps of 1 ms; got 2.5",
+    ),
+    "voltage as input": (
+        lambda p: chain(
+            p, weights(4, 3), nir.LI(*(np.ones(4),) * 3), weights(4, 4), lif(4)
+        ),
+        {"dt": 1.0},
+        "must get spikes; got the voltage of 'n1'",
+    ),
+    "readouts of two time constants": (
+        lambda p: chain(
+            p,
+            weights(4, 3),
+            lif(4),
+            nir.LI(np.array([0.01, 0.01, 0.02, 0.01]), np.ones(4), np.zeros(4)),
+        ),
+        {"dt": 1.0},
+        "tau must be one time constant",
+    ),
+    "input as output": (
+        lambda p: chain(p, weights(4, 3), lif(4), extra=[("n0", "output")]),
+        {"dt": 1.0},
+        "node 'output' must get spikes; got node 'input'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_graphs_that_are_no_network_of_ours_are_refused(name, path):
+    make, options, message = BROKEN[name]
+    make(path)
+    with pytest.raises((FileFormatError, InvalidValue), match=message):
+        read_nir(path, **options)
+
+
+def test_unsupported_nodes_are_named_all_at_once(path):
+    conv = nir.Conv2d((4, 4), np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2))
+    pool = nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    inner = nir.NIRGraph(
+        {
+            "input": nir.Input(np.array([4])),
+            "gate": nir.Threshold(np.ones(4)),
+            "output": nir.Output(np.array([4])),
+        },
+        [("input", "gate"), ("gate", "output")],
+    )
+    chain(path, conv, pool, weights(4, 3), lif(4), inner)
+    with pytest.raises(FileFormatError) as raised:
+        read_nir(path, dt=1.0)
+    message = str(raised.value)
+    for name, kind in (("n0", "Conv2d"), ("n1", "SumPool2d"), ("n4.gate", "Threshold")):
+        assert f"node '{name}' of type {kind} is not supported" in message
+    assert "3 problems" in message
+
+
+def test_files_that_are_no_nir_are_refused(path, tmp_path):
+    with pytest.raises(FileAccessError, match="must exist"):
+        read_nir(path, dt=1.0)
+    path.write_text("not HDF5")
+    with pytest.raises(FileFormatError, match="must be an HDF5 file"):
+        read_nir(path, dt=1.0)
+    random_network(0).save(path)
+    with pytest.raises(FileFormatError, match="without the group 'node'"):
+        read_nir(path, dt=1.0)
+    with pytest.raises(UnknownName, match="Did you mean 'norse'"):
+        read_nir(path, dt=1.0, dialect="nors")
+
+
+def test_damaged_files_give_a_network_or_our_error(path, tmp_path):
+    """Whatever is cut off or flipped: no other error, nothing half-read."""
+    network = random_float_network(0, dtype="float32")
+    write_nir(network, path)
+    whole = path.read_bytes()
+    refused = 0
+    for content in damaged(whole, 80):
+        broken = tmp_path / "broken.nir"
+        broken.write_bytes(content)
+        for options in ({}, {"dt": 1.0, "use_metadata": False}):
+            try:
+                found = read_nir(broken, **options).network
+            except (FileFormatError, InvalidValue):
+                refused += 1
+            else:
+                assert found.n_rec == N_REC
+    assert refused > 20
+
+
+def edit(change):
+    def make(path):
+        write_nir(random_float_network(0), path)
+        with h5py.File(path, "a") as file:
+            change(file)
+
+    return make
+
+
+def replace(file, name, value, **options):
+    del file[name]
+    file.create_dataset(name, data=value, **options)
+
+
+def link(file):
+    del file["node/nodes/w_in/weight"]
+    file["node/nodes/w_in/weight"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def stamp(**changes):
+    def change(file):
+        name = "node/metadata/spikelearn/stamp"
+        content = json.loads(file[name][()]) | changes
+        replace(file, name, json.dumps(content))
+
+    return change
+
+
+def spec(**changes):
+    def change(file):
+        name = "node/metadata/spikelearn/spec"
+        content = json.loads(file[name][()]) | changes
+        replace(file, name, json.dumps(content))
+
+    return change
+
+
+TAMPERED = {
+    "external link": (link, "must hold 'weight' itself"),
+    "text for weights": (
+        lambda f: replace(f, "node/nodes/w_in/weight", "abc"),
+        "must hold numbers",
+    ),
+    "no weights": (
+        lambda f: f["node/nodes/w_in"].__delitem__("weight"),
+        "must have the array 'weight'",
+    ),
+    "another kind": (lambda f: replace(f, "node/type", "LIF"), "must hold a NIRGraph"),
+    "edge to nowhere": (
+        lambda f: replace(f, "node/edges", [["input", "nobody"]]),
+        "edges name no node 'nobody'",
+    ),
+    "newer metadata": (stamp(format_version=99), "Install a newer spikelearn"),
+    "metadata of another kind": (stamp(kind="brain"), "must be of one of"),
+    "unknown options": (stamp(options={"a": 1}), "must say how it was written"),
+    "metadata not JSON": (
+        lambda f: replace(f, "node/metadata/spikelearn/stamp", "{"),
+        "is not JSON",
+    ),
+    "other sizes": (spec(n_rec=13), "do not make a network"),
+    "unknown cell": (spec(cell={"kind": "HH"}), "do not make a network"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_tampered_files_are_refused(name, path):
+    change, message = TAMPERED[name]
+    edit(change)(path)
+    with pytest.raises(FileFormatError, match=message):
+        read_nir(path)
+
+
+def test_limits_hold(path, monkeypatch):
+    write_nir(random_float_network(0), path)
+    monkeypatch.setattr("hardware.importing._nir_file.MAX_NODES", 3)
+    with pytest.raises(FileFormatError, match="at most 3 nodes"):
+        read_nir(path)
+    monkeypatch.undo()
+    chain(path, weights(4, 3), lif(4), n_in=10**12)
+    monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "1GiB")
+    with pytest.raises((FileFormatError, InvalidValue)):
+        read_nir(path, dt=1.0)
+
+
+# --- the table of nodes
+
+
+@pytest.mark.parametrize("kind", sorted(FIELDS))
+def test_the_arrays_of_each_node_are_those_of_nir(kind):
+    names = {f.name for f in dataclasses.fields(getattr(nir, kind))}
+    ours = {*FIELDS[kind], *OPTIONAL.get(kind, ())} - {"shape"}
+    rest = names - ours - {"input_type", "output_type", "metadata"}
+    assert ours <= names
+    assert rest == ({"start_dim", "end_dim"} if kind == "Flatten" else set())
+
+
+def test_differences_of_graphs_are_named():
+    one = Graph({"a": Node("Linear", {"weight": np.ones((1, 1))})}, (("a", "a"),))
+    assert difference(one, one) == ""
+    for other, message in (
+        (Graph({}, ()), "node 'a'"),
+        (Graph(one.nodes, ()), "edge"),
+        (Graph({"a": Node("Affine", {})}, one.edges), "kind"),
+        (
+            Graph({"a": Node("Linear", {"weight": np.zeros((1, 1))})}, one.edges),
+            "weight",
+        ),
+        (Graph({"a": one}, one.edges), "kind"),
+    ):
+        assert message in difference(one, other)
+
+
+def test_readouts_without_memory_have_no_li_node():
+    network = random_float_network(0, tau_out=0.0)
+    assert network.readout == LeakyReadout(0.0, "leak")
+    graph, _ = nir_graph(network)
+    assert "readout" not in graph.nodes
