@@ -24,6 +24,8 @@ from spikelearn.network.cells import decay_factor
 
 __all__ = ["norse_module"]
 
+EXTRA = ("norse", "writing Norse modules")
+
 
 def norse_module(network: RecurrentNetwork) -> tuple[Any, tuple[Note, ...]]:
     """Return a Norse module that gives the readout of a network, and notes.
@@ -40,8 +42,8 @@ def norse_module(network: RecurrentNetwork) -> tuple[Any, tuple[Note, ...]]:
         If Norse is not installed.
     """
     _refuse(network)
-    norse = optional_import("norse.torch", "norse", "writing Norse modules")
-    torch = optional_import("torch", "norse", "writing Norse modules")
+    norse = optional_import("norse.torch", *EXTRA)
+    torch = optional_import("torch", *EXTRA)
     dtype = getattr(torch, network.dtype)
     cell, n, seconds = network.cell, network.n_rec, network.dt * 1e-3
     alpha_m, alpha_s = (
@@ -75,7 +77,7 @@ def norse_module(network: RecurrentNetwork) -> tuple[Any, tuple[Note, ...]]:
         autapses=bool(np.diag(network.masks["w_rec"]).any()),
         dt=seconds,
     )
-    state = type(neurons.initial_state(torch.zeros(1, network.n_in)))
+    state = optional_import("norse.torch.functional.lif", *EXTRA).LIFState
     neurons.state_fallback = lambda x: state(*zeros(x, n, n, n))
     readout = _readout(network, torch, norse, tensor, zeros)
     text = "method and alpha of Norse in place of the surrogate derivative"
@@ -103,7 +105,8 @@ def _readout(
         ),
         dt=network.dt * 1e-3,
     )
-    state = type(box.initial_state(torch.zeros(1, network.n_out)))
+    functional = "norse.torch.functional.leaky_integrator_box"
+    state = optional_import(functional, *EXTRA).LIBoxState
     box.state_fallback = lambda x: state(*zeros(x, network.n_out))
     return [linear, box]
 

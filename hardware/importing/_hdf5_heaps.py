@@ -33,7 +33,9 @@ def check_heaps(path: str | Path) -> None:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             start = content.find(SIGNATURE)
             while start >= 0:
-                whole = start % ALIGNMENT == 0 and content[start + 4 : start + 5] == VERSION
+                whole = (
+                    start % ALIGNMENT == 0 and content[start + 4 : start + 5] == VERSION
+                )
                 if whole and not _ends_well(content, start):
                     raise FileFormatError(
                         f"file {str(path)!r} is corrupt: a heap of texts at byte "

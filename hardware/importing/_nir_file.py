@@ -17,7 +17,12 @@ from hardware._nir_graph import FIELDS, OPTIONAL, Graph, Node
 from hardware._nir_metadata import NAME
 from hardware.importing._hdf5_heaps import check_heaps
 from spikelearn.errors import FileFormatError
-from spikelearn.files import open_foreign_hdf5, read_array, read_group
+from spikelearn.files import (
+    MAX_ELEMENTS,
+    open_foreign_hdf5,
+    read_array,
+    read_group,
+)
 
 __all__ = ["read_graph", "refuse"]
 
@@ -62,9 +67,25 @@ def read_graph(path: str | Path) -> Graph:
         kind = _text(where, root, "type", MAX_NAME)
         if kind != "NIRGraph":
             raise FileFormatError(f"{where} must hold a NIRGraph; got {kind!r:.60}.")
+        _check_total(where, root)
         graph = _read_graph(where, root, "", problems, 0)
         refuse(where, problems)
         return graph
+
+
+def _check_total(where: str, root: h5py.Group) -> None:
+    """Check how many values all arrays have together, compressed or not."""
+    sizes: list[int] = []
+
+    def visit(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.size or 0)
+
+    root.visititems(visit)
+    if sum(sizes) > MAX_ELEMENTS:
+        raise FileFormatError(
+            f"{where} must have at most {MAX_ELEMENTS} values; got {sum(sizes)}."
+        )
 
 
 def _read_graph(

@@ -394,6 +394,45 @@ def test_the_input_scaling_is_folded_into_the_weights_if_it_must_be(path):
     assert "weights" in subjects(found.notes)
 
 
+def test_files_in_float32_are_read_without_scaling_the_weights(path):
+    """Such as r = tau / dt of snnTorch, which is not exact in float32."""
+    n, dt = np.ones(4, np.float32), np.float32(1e-4)
+    tau = dt / (1 - np.float32(0.9) * n)
+    first = nir.Linear(weight=weights(4, 3, 1).weight.astype(np.float32))
+    chain(path, first, nir.LIF(tau, tau / dt, 0 * n, n, 0 * n))
+    found = read_nir(path, dialect="snntorch")
+    assert found.network.dtype == "float32"
+    assert found.network.cell.input_scaling == "unit"
+    assert np.array_equal(found.network.params.w_in, first.weight)
+    assert np.allclose(found.network.cell_constants.alpha_m, 0.9, atol=1e-7)
+    assert "weights" not in subjects(found.notes)
+
+
+def test_subgraphs_stand_for_a_node(path):
+    inner = {"in": nir.Input(np.array([4])), "lif": lif(4), "rec": weights(4, 4, 2)}
+    inner["out"] = nir.Output(np.array([4]))
+    edges = [("in", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "out")]
+    layer = nir.NIRGraph(inner, edges, type_check=False)
+    chain(path, weights(4, 3, 1, 3.0), layer)
+    nested = read_nir(path, dt=1.0)
+    assert list(nested.populations) == ["n1.lif"]
+    extra = [("n1", "rec"), ("rec", "n1")]
+    more = {"rec": inner["rec"]}
+    chain(path, weights(4, 3, 1, 3.0), lif(4), extra=extra, more=more)
+    flat = read_nir(path, dt=1.0)
+    x = random_spikes(1, n_in=3)
+    spikes = flat.network.run(x).spikes
+    assert spikes.sum() > 20
+    assert np.array_equal(spikes, nested.network.run(x).spikes)
+    del inner["out"]
+    broken = nir.NIRGraph(inner, edges[:-1], type_check=False)
+    chain(path, weights(4, 3, 1, 3.0), broken)
+    with pytest.raises(
+        FileFormatError, match="subgraph 'n1' must have one Output node"
+    ):
+        read_nir(path, dt=1.0)
+
+
 def test_voltages_are_counted_from_v_reset(path):
     first = weights(4, 3, 1)
     chain(path, first, lif(4, v_reset=-60.0, v_leak=-60.0, v_threshold=-59.5))
@@ -619,6 +658,15 @@ BROKEN = {
 }
 
 
+def test_metadata_of_others_are_left_alone(path):
+    metadata = {"tool": {"version": "1", "scale": np.ones(3)}, "text": "x"}
+    nodes = {"input": nir.Input(np.array([3])), "w": weights(4, 3), "n": lif(4)}
+    nodes["output"] = nir.Output(np.array([4]))
+    edges = [("input", "w"), ("w", "n"), ("n", "output")]
+    nir.write(path, nir.NIRGraph(nodes, edges, metadata=metadata))
+    assert read_nir(path, dt=1.0).network.n_rec == 4
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_graphs_that_are_no_network_of_ours_are_refused(name, path):
     make, options, message = BROKEN[name]
@@ -677,6 +725,17 @@ def test_damaged_files_give_a_network_or_our_error(path, tmp_path):
             else:
                 assert found.n_rec == N_REC
     assert refused > 20
+
+
+def test_text_heaps_that_would_hang_hdf5_are_refused(path):
+    write_nir(random_float_network(0), path)
+    content = bytearray(path.read_bytes())
+    heap = content.find(b"GCOL")
+    for size in (2**64 - 1, 2**40, 2**64 - 32):
+        content[heap + 24 : heap + 32] = size.to_bytes(8, "little")
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match="a heap of texts"):
+            read_nir(path)
 
 
 def edit(change):
@@ -757,6 +816,11 @@ def test_limits_hold(path, monkeypatch):
     with pytest.raises(FileFormatError, match="at most 3 nodes"):
         read_nir(path)
     monkeypatch.undo()
+    with h5py.File(path, "a") as file:
+        for name in ("a", "b"):  # of zeros, which take no room in the file
+            file["node"].create_dataset(name, (2**13, 2**13), compression="gzip")
+    with pytest.raises(FileFormatError, match="at most 67108864 values; got"):
+        read_nir(path)
     chain(path, weights(4, 3), lif(4), n_in=10**12)
     monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "1GiB")
     with pytest.raises((FileFormatError, InvalidValue)):
