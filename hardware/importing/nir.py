@@ -2,11 +2,19 @@
 
 A file that spikelearn wrote gives back the same network or description. Of any other
 file the graph is read, as NIR says it or, with a dialect, as the program that wrote it
-means it. `Network` and `notes` come together: what the file does not say (time step,
-reset, kind of step) is told as assumed.
+means it. What the file does not say (time step, reset, kind of step) is told as assumed.
 
-Facts about the dialects were read in snnTorch 1.0.0 and Norse 1.1.0, whose files and
-spikes are among the tests, and in Sinabs 3.1.3 and Spyx 1.0.0.
+Where spikes are the same, in float64 (files and spikes of each are among the tests):
+
+    snnTorch 1.0.0   Leaky, RLeaky, RSynaptic, reset "subtract" with reset_delay. Its
+                     recurrent cells with reset "zero" clear the input of the next step
+                     as well, and are not the same. The file does not say which it is.
+    Norse 1.1.0      LIFBoxCell and LIFCell with reset_value and v_leak = v_reset, in
+                     loops that its exporter can trace. It cannot write its recurrent
+                     cells: `hardware.importing.norse` reads the modules themselves.
+    Sinabs 3.1.3     IAF with single spikes. Its LIF subtracts before the leak.
+    Spyx 1.0.0       RLIF (read in its source: LIF), one step later than here. Its
+                     CuBaLIF subtracts before the leak.
 """
 
 from __future__ import annotations

@@ -818,7 +818,7 @@ def test_limits_hold(path, monkeypatch):
     monkeypatch.undo()
     with h5py.File(path, "a") as file:
         for name in ("a", "b"):  # of zeros, which take no room in the file
-            file["node"].create_dataset(name, (2**13, 2**13), compression="gzip")
+            file["node"].create_dataset(name, (2**13, 2**13), "f4", compression="gzip")
     with pytest.raises(FileFormatError, match="at most 67108864 values; got"):
         read_nir(path)
     chain(path, weights(4, 3), lif(4), n_in=10**12)
