@@ -2,7 +2,7 @@
 
 A file that spikelearn wrote gives back the same network or description. Of any other
 file the graph is read, as NIR says it or, with a dialect, as the program that wrote it
-means it. What the file does not say (time step, reset, kind of step) is told as assumed.
+means it. What the file does not say (time step, reset, kind of step) is told.
 
 Where spikes are the same, in float64 (files and spikes of each are among the tests):
 

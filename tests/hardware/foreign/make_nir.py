@@ -240,13 +240,21 @@ MAKERS = {
 }
 
 
+def plain(rows):
+    """Return lists, of integers where all values are spikes."""
+    array = np.asarray(rows)
+    spikes = bool(np.isin(array, (0, 1)).all())
+    return (array.astype(int) if spikes else array).tolist()
+
+
 def main(folder, names):
     warnings.simplefilter("ignore")
     for name in names or MAKERS:
         graph, x, found, packages = MAKERS[name]()
         nir.write(folder / f"{name}.nir", graph, compression=None)
         versions = {p: version(p) for p in ("nir", *packages)}
-        content = {"versions": versions, "x": x.astype(int).tolist(), "found": found}
+        found = {place: plain(rows) for place, rows in found.items()}
+        content = {"versions": versions, "x": plain(x), "found": found}
         (folder / f"{name}.json").write_text(json.dumps(content) + "\n")
         counts = {key: float(np.mean(rows)) for key, rows in found.items()}
         print(f"{name}: {versions}, means {counts}")
