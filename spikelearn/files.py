@@ -189,7 +189,7 @@ def open_hdf5(path: str | Path, kind: str, version: int) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def open_foreign_hdf5(path: str | Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file that other software may have written, for reading.
+    """Open an HDF5 file of any kind for reading; the reader checks what it holds.
 
     Raises
     ------

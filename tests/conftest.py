@@ -19,6 +19,7 @@ NEEDS = {
     "lava": ("lava-nc", lambda: importlib.util.find_spec("lava")),
     "lava_dl": ("lava-dl in an environment of its own (make lava-dl)", find_lava_dl),
     "nest": ("NEST in an environment of its own (make nest)", find_python),
+    "nir": ("nir", lambda: importlib.util.find_spec("nir")),
     "neurogym": ("neurogym", lambda: importlib.util.find_spec("neurogym")),
     "norse": ("norse", lambda: importlib.util.find_spec("norse")),
     "torch": ("torch", lambda: importlib.util.find_spec("torch")),

@@ -74,6 +74,7 @@ EXAMPLES = {
         *("--iterations", "3", "--seeds", "1", "--bits", "4"),
         *("--out", "figures"),
     ),
+    "08_nir.py": (),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),

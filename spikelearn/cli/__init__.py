@@ -14,6 +14,7 @@ from spikelearn.cli import (
     deployment,
     gradcheck,
     information,
+    interchange,
     precision,
     quickstart,
     reporting,
@@ -45,6 +46,7 @@ for group in (
     deployment,
     precision,
     chip,
+    interchange,
     reporting,
     study,
 ):

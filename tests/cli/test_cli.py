@@ -31,6 +31,7 @@ VERBS = (
     "evaluate",
     "export",
     "precision",
+    "convert",
     "verify",
     "check",
     "cost",

@@ -1,0 +1,1 @@
+"""Networks of other programs become networks of ours."""

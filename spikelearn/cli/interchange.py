@@ -1,0 +1,213 @@
+"""`convert`: networks from and to files of other programs.
+
+`FORMATS` is the list of what is read and written: a new format is one entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hardware._notes import Note
+from hardware.description import NetworkDescription
+from hardware.export.nir import write_nir
+from hardware.importing.nir import DIALECTS, read_nir
+from spikelearn import runs
+from spikelearn.cli._common import JsonOption, console, print_json
+from spikelearn.cli._export import find_description
+from spikelearn.errors import FileFormatError, require, unknown_name
+from spikelearn.files import write_text
+from spikelearn.network import RecurrentNetwork
+
+__all__ = ["FORMATS", "Format", "Options", "convert", "register"]
+
+Network = RecurrentNetwork | NetworkDescription
+Notes = tuple[Note, ...]
+FLOAT, INTEGERS = RecurrentNetwork, NetworkDescription
+NAMES = {FLOAT: "float network", INTEGERS: "integers"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says about a conversion; see the options of `convert`."""
+
+    dt: float | None = None
+    dialect: str = "nir"
+    reset: str | None = None
+    steps: str | None = None
+    readout: bool = True
+    metadata: bool = True
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes
+    ----------
+    name
+        For people.
+    read
+        Returns the network of a path and what the file did not say; None: not read.
+    write
+        Writes a network to a path as a whole and returns what the file does not say;
+        None: not written.
+    holds
+        What can be written.
+    """
+
+    name: str
+    read: Callable[[Path, Options], tuple[Network, Notes]] | None = None
+    write: Callable[[Any, Path, Options], Notes] | None = None
+    holds: tuple[type, ...] = (FLOAT, INTEGERS)
+
+
+def _read_nir(path: Path, options: Options) -> tuple[Network, Notes]:
+    found = read_nir(
+        path,
+        dt=options.dt,
+        dialect=options.dialect,
+        reset=options.reset,
+        discretisation=options.steps,
+        use_metadata=options.metadata,
+    )
+    return found.network, found.notes
+
+
+def _write_nir(network: Network, path: Path, options: Options) -> Notes:
+    steps = options.steps or "euler"
+    return write_nir(network, path, discretisation=steps, readout=options.readout)
+
+
+def _read_description(path: Path, _: Options) -> tuple[Network, Notes]:
+    return NetworkDescription.load(path), ()
+
+
+def _write_description(network: NetworkDescription, path: Path, _: Options) -> Notes:
+    network.save(path)
+    return ()
+
+
+def _write_json(network: NetworkDescription, path: Path, _: Options) -> Notes:
+    write_text(path, network.to_json())
+    if network.vectors is None:
+        return ()
+    return (Note("lost", "test vectors", "JSON descriptions hold none"),)
+
+
+FORMATS: dict[str, Format] = {
+    ".nir": Format("NIR graph", _read_nir, _write_nir),
+    ".h5": Format("integers", _read_description, _write_description, (INTEGERS,)),
+    ".json": Format("integers as JSON", None, _write_json, (INTEGERS,)),
+}
+"""Kinds of files by suffix."""
+
+
+def _read(source: Path, options: Options) -> tuple[Network, Notes]:
+    """Read a run folder, an export folder or a file."""
+    if (source / "config.toml").is_file():
+        return runs.load_run(source).network, ()
+    path = find_description(source) if source.is_dir() else source
+    form = _format(path, "source")
+    if form.read is None:
+        known = ", ".join(suffix for suffix, f in FORMATS.items() if f.read)
+        raise FileFormatError(
+            f"source {path.name!r} must be a run folder or a file that can be read "
+            f"({known}); got {form.name}."
+        )
+    return form.read(path, options)
+
+
+def _format(path: Path, what: str) -> Format:
+    if path.suffix not in FORMATS:
+        raise unknown_name(f"suffix of the {what}", path.suffix, FORMATS)
+    return FORMATS[path.suffix]
+
+
+def convert_network(
+    source: Path, target: Path, options: Options
+) -> tuple[Network, Notes]:
+    """Read a network, write it in the format of the target, return it with notes.
+
+    Raises
+    ------
+    SpikelearnError
+        If the source cannot be read or the target not be written; then nothing is.
+    """
+    form = _format(target, "target")
+    rule = "must be another file than the source"
+    require(source.resolve() != target.resolve(), "target", rule, repr(str(target)))
+    network, notes = _read(source, options)
+    if form.write is None or not isinstance(network, form.holds):
+        kinds = " or ".join(NAMES[kind] for kind in form.holds)
+        raise FileFormatError(
+            f"target {target.name!r} ({form.name}) must be made from {kinds}; got a "
+            f"{NAMES[type(network)]}. (spikelearn export RUN turns floats into "
+            "integers; a .nir file holds either.)"
+        )
+    return network, (*notes, *form.write(network, target, options))
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(help="A run folder, an export folder, a .h5 or a .nir file."),
+    ],
+    target: Annotated[
+        Path, typer.Argument(help=f"The file to write: {', '.join(FORMATS)}.")
+    ],
+    dt: Annotated[
+        float | None,
+        typer.Option(help="Time step in ms, for files that do not say it."),
+    ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(
+            "--from", help=f"The program that wrote a .nir: {', '.join(DIALECTS)}."
+        ),
+    ] = "nir",
+    reset: Annotated[
+        str | None,
+        typer.Option(
+            help="zero or subtract, for a .nir.", show_default="by the program"
+        ),
+    ] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(
+            help="Steps that keep the decay factors of a .nir: euler or exponential.",
+            show_default="by the program, else euler",
+        ),
+    ] = None,
+    readout: Annotated[
+        bool, typer.Option(help="Write the readout into a .nir, or end at spikes.")
+    ] = True,
+    metadata: Annotated[
+        bool,
+        typer.Option(help="Build what spikelearn wrote again, or read the graph only."),
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Convert a network from one kind of file to another; say what is lost."""
+    options = Options(dt, dialect, reset, steps, readout, metadata)
+    network, notes = convert_network(source, target, options)
+    sizes = {name: getattr(network, name) for name in ("n_in", "n_rec", "n_out", "dt")}
+    kind = NAMES[type(network)]
+    if as_json:
+        told = [note.to_dict() for note in notes]
+        print_json({"target": str(target), "kind": kind, **sizes, "notes": told})
+        return
+    for note in notes:
+        style = "bold red" if note.loud else None
+        console.print(str(note), style=style, markup=False, highlight=False)
+    shown = ", ".join(f"{name} {value:g}" for name, value in sizes.items())
+    console.print(f"{target}: {kind}, {shown} ms", markup=False, highlight=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command(epilog="Example: spikelearn convert runs/digits digits.nir")(convert)

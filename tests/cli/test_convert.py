@@ -1,0 +1,93 @@
+"""`spikelearn convert`: from runs, descriptions and graphs, and what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hardware.description import NetworkDescription
+from hardware.importing.nir import read_nir
+from spikelearn.cli import app
+from spikelearn.errors import SpikelearnError
+from spikelearn.runs import load_run
+from tests.hardware.networks import random_network
+from tests.report.runs import small_run
+
+pytest.importorskip("nir")
+pytestmark = pytest.mark.nir
+
+FOREIGN = Path(__file__).parents[1] / "hardware" / "foreign"
+
+
+def convert(*arguments):
+    outcome = CliRunner().invoke(app, ["convert", *map(str, arguments)])
+    if outcome.exception is not None and outcome.exit_code == 1:
+        raise outcome.exception
+    assert outcome.exit_code == 0, outcome.output
+    return outcome.output
+
+
+def answer(*arguments):
+    return json.loads(convert(*arguments, "--json").splitlines()[-1])
+
+
+def test_a_run_becomes_a_graph_and_the_graph_the_same_network(tmp_path):
+    run = small_run(tmp_path / "run")
+    told = answer(run.folder.path, tmp_path / "a.nir")
+    network = load_run(run.folder.path).network
+    assert told["kind"] == "float network" and told["n_rec"] == network.n_rec
+    assert {"time step", "for learning"} <= {n["subject"] for n in told["notes"]}
+    again = read_nir(tmp_path / "a.nir").network
+    for name, array in network.params.arrays().items():
+        assert np.array_equal(array, again.params.arrays()[name])
+    assert "WARNING: reset 'subtract' lost" in convert(
+        run.folder.path, tmp_path / "a.nir"
+    )
+
+
+def test_integers_go_all_round(tmp_path):
+    source = random_network(0)
+    source.save(tmp_path / "network.h5")
+    convert(tmp_path, tmp_path / "a.nir")
+    convert(tmp_path / "a.nir", tmp_path / "b.h5")
+    convert(tmp_path / "b.h5", tmp_path / "b.json")
+    assert NetworkDescription.load(tmp_path / "b.h5") == source
+    assert (tmp_path / "b.json").read_text() == source.to_json()
+
+
+def test_a_foreign_graph_is_read_as_its_program_means_it(tmp_path):
+    target = tmp_path / "a.nir"
+    told = answer(FOREIGN / "snntorch_rleaky.nir", target, "--from", "snntorch")
+    assert told["dt"] == 0.1 and told["n_rec"] == 15
+    subjects = {(n["kind"], n["subject"]) for n in told["notes"]}
+    assert {("assumed", "reset"), ("changed", "layers")} <= subjects
+    assert read_nir(target).network.cell.reset == "subtract"
+    convert(target, tmp_path / "b.nir", "--no-metadata", "--dt", 0.1)
+    assert read_nir(tmp_path / "b.nir").network.cell.reset == "zero"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "options", "message"),
+    [
+        ("snntorch_rleaky.nir", "a.h5", ("--from", "snntorch"), "made from integers"),
+        ("snntorch_rleaky.nir", "a.nir", (), "dt must be > 0 ms"),
+        ("snntorch_rleaky.nir", "a.nirr", (), "unknown suffix of the target '.nirr'"),
+        ("snntorch_rleaky.json", "a.nir", (), "must be a run folder or a file that"),
+        ("make_nir.py", "a.nir", (), "unknown suffix of the source '.py'"),
+        ("nothing.nir", "a.nir", (), "must exist"),
+    ],
+)
+def test_mistakes_write_nothing(source, target, options, message, tmp_path):
+    with pytest.raises(SpikelearnError, match=message):
+        convert(FOREIGN / source, tmp_path / target, *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_not_written_over_itself(tmp_path):
+    random_network(0).save(tmp_path / "a.h5")
+    with pytest.raises(SpikelearnError, match="another file than the source"):
+        convert(tmp_path / "a.h5", tmp_path / "a.h5")
