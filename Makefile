@@ -5,6 +5,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 NEST_VENV := .venv-nest
+LAVA_DL_VENV := .venv-lava-dl
 PEERS_TORCH := .venv-peers-torch
 PEERS_JAX := .venv-peers-jax
 PEERS_BRIAN2 := .venv-peers-brian2
@@ -21,14 +22,15 @@ CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	+ " (Name a newer one: make PYTHON=python3.11 VENV=.venv311 ...)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nest nest-environment brian2 brian2-environment bench-peers \
-	check clean
+.PHONY: help demo test nest nest-environment brian2 brian2-environment \
+	lava-dl lava-dl-environment bench-peers check clean
 
 help:
 	@echo "make demo    create the environment and run spikelearn quickstart"
 	@echo "make test    the same environment, then all checks and tests"
 	@echo "make nest    NEST in an environment of its own, then the tests against it"
 	@echo "make brian2  the same for Brian2"
+	@echo "make lava-dl  the same for lava-dl"
 	@echo "make bench-peers  the simulators to compare with, then the race (an hour)"
 	@echo "make check   only ruff, mypy and the import layers"
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
@@ -67,6 +69,13 @@ brian2: $(VENV)/.stamp-test brian2-environment
 
 brian2-environment: $(PEERS_BRIAN2)/.stamp-peers
 
+# lava-dl, which reads netx files, declares Python < 3.11 and an old torch.
+lava-dl: export SPIKELEARN_REQUIRE_LAVA_DL := 1
+lava-dl: $(VENV)/.stamp-test lava-dl-environment
+	@$(BIN)/python -m pytest -m lava_dl
+
+lava-dl-environment: $(LAVA_DL_VENV)/.stamp-lava-dl
+
 # Every peer runs in an environment and a process of its own.
 bench-peers: $(VENV)/.stamp-demo nest-environment \
 		$(PEERS_TORCH)/.stamp-peers $(PEERS_JAX)/.stamp-peers brian2-environment
@@ -80,7 +89,7 @@ check: $(VENV)/.stamp-test
 
 clean:
 	@if [ -e $(VENV)/.stamp-venv ]; then rm -rf $(VENV); fi
-	@rm -rf $(NEST_VENV) $(PEERS_TORCH) $(PEERS_JAX) $(PEERS_BRIAN2)
+	@rm -rf $(NEST_VENV) $(LAVA_DL_VENV) $(PEERS_TORCH) $(PEERS_JAX) $(PEERS_BRIAN2)
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 	@find spikelearn hardware tests -name __pycache__ -prune -exec rm -rf {} +
@@ -113,6 +122,15 @@ $(NEST_VENV)/.stamp-nest: constraints.txt | $(VENV)/.stamp-venv
 	@echo "Installing NEST in $(NEST_VENV)"
 	@$(BIN)/python -m venv $(NEST_VENV)
 	@$(NEST_VENV)/bin/python -m pip install $(PIP_OPTIONS) nest-simulator
+	@touch $@
+
+$(LAVA_DL_VENV)/.stamp-lava-dl: constraints.txt | $(VENV)/.stamp-venv
+	@echo "Installing lava-dl in $(LAVA_DL_VENV)"
+	@$(BIN)/python -m venv $(LAVA_DL_VENV)
+	@$(LAVA_DL_VENV)/bin/python -m pip install $(PIP_OPTIONS) \
+		torch h5py scipy matplotlib asteval networkx
+	@$(LAVA_DL_VENV)/bin/python -m pip install $(PIP_OPTIONS) --no-deps \
+		--ignore-requires-python lava-nc lava-dl
 	@touch $@
 
 # $(call peers_environment,FOLDER,PACKAGES): one environment of make bench-peers.

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from hardware._notes import Note
 from hardware.description import NetworkDescription
+from hardware.export.brian2 import write_brian2
+from hardware.export.c_header import write_c_header
+from hardware.export.netx import read_netx, write_netx
 from hardware.export.nir import write_nir
+from hardware.export.runner import write_numpy_runner
 from hardware.importing.nir import DIALECTS, read_nir
 from spikelearn import runs
 from spikelearn.cli._common import JsonOption, console, print_json
@@ -29,6 +34,7 @@ Network = RecurrentNetwork | NetworkDescription
 Notes = tuple[Note, ...]
 FLOAT, INTEGERS = RecurrentNetwork, NetworkDescription
 NAMES = {FLOAT: "float network", INTEGERS: "integers"}
+HEADER_VECTORS = 3  # samples with which a C header checks itself
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Options:
     steps: str | None = None
     readout: bool = True
     metadata: bool = True
+    strict: bool = True
+    x: np.ndarray | None = None  # (T, n_in), a test sample of a run
 
 
 @dataclass(frozen=True)
@@ -99,18 +107,52 @@ def _write_json(network: NetworkDescription, path: Path, _: Options) -> Notes:
     return (Note("lost", "test vectors", "JSON descriptions hold none"),)
 
 
+def _read_netx(path: Path, _: Options) -> tuple[Network, Notes]:
+    network, told = read_netx(path)
+    return network, tuple(Note("assumed", "netx", text) for text in told)
+
+
+def _write_netx(network: NetworkDescription, path: Path, options: Options) -> Notes:
+    told = write_netx(network, path, strict=options.strict)
+    loud = not options.strict
+    return tuple(Note("lost", "netx", text, loud=loud) for text in told)
+
+
+def _write_header(network: NetworkDescription, path: Path, _: Options) -> Notes:
+    stored = 0 if network.vectors is None else network.vectors.x.shape[1]
+    write_c_header(network, path, vectors=min(stored, HEADER_VECTORS))
+    return ()
+
+
+def _write_script(network: Network, path: Path, options: Options) -> Notes:
+    """Write integers as a NumPy script, and floats as one of Brian2 with an input."""
+    if isinstance(network, NetworkDescription):
+        write_numpy_runner(network, path)
+        return ()
+    where, hint = "source of a Brian2 script", "Its input is the first test sample."
+    require(options.x is not None, where, "must be a run folder", "a file", hint)
+    assert options.x is not None
+    write_brian2(network, options.x, path)
+    return ()
+
+
 FORMATS: dict[str, Format] = {
     ".nir": Format("NIR graph", _read_nir, _write_nir),
+    ".net": Format("netx of lava-dl", _read_netx, _write_netx, (INTEGERS,)),
+    ".h": Format("C header", None, _write_header, (INTEGERS,)),
+    ".py": Format("script for NumPy or Brian2", None, _write_script),
     ".h5": Format("integers", _read_description, _write_description, (INTEGERS,)),
     ".json": Format("integers as JSON", None, _write_json, (INTEGERS,)),
 }
 """Kinds of files by suffix."""
 
 
-def _read(source: Path, options: Options) -> tuple[Network, Notes]:
-    """Read a run folder, an export folder or a file."""
+def _read(source: Path, options: Options) -> tuple[Network, Notes, Options]:
+    """Read a run folder, an export folder or a file; with a run comes an input."""
     if (source / "config.toml").is_file():
-        return runs.load_run(source).network, ()
+        run = runs.load_run(source)
+        batch = next(iter(run.task.evaluation("test", 1, 1)))
+        return run.network, (), replace(options, x=batch.x[:, 0])
     path = find_description(source) if source.is_dir() else source
     form = _format(path, "source")
     if form.read is None:
@@ -119,7 +161,7 @@ def _read(source: Path, options: Options) -> tuple[Network, Notes]:
             f"source {path.name!r} must be a run folder or a file that can be read "
             f"({known}); got {form.name}."
         )
-    return form.read(path, options)
+    return *form.read(path, options), options
 
 
 def _format(path: Path, what: str) -> Format:
@@ -141,7 +183,7 @@ def convert_network(
     form = _format(target, "target")
     rule = "must be another file than the source"
     require(source.resolve() != target.resolve(), "target", rule, repr(str(target)))
-    network, notes = _read(source, options)
+    network, notes, options = _read(source, options)
     if form.write is None or not isinstance(network, form.holds):
         kinds = " or ".join(NAMES[kind] for kind in form.holds)
         raise FileFormatError(
@@ -190,10 +232,14 @@ def convert(
         bool,
         typer.Option(help="Build what spikelearn wrote again, or read the graph only."),
     ] = True,
+    strict: Annotated[
+        bool,
+        typer.Option(help="Refuse to write a .net that is not this network exactly."),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a network from one kind of file to another; say what is lost."""
-    options = Options(dt, dialect, reset, steps, readout, metadata)
+    options = Options(dt, dialect, reset, steps, readout, metadata, strict)
     network, notes = convert_network(source, target, options)
     sizes = {name: getattr(network, name) for name in ("n_in", "n_rec", "n_out", "dt")}
     kind = NAMES[type(network)]

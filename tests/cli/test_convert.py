@@ -77,7 +77,7 @@ def test_a_foreign_graph_is_read_as_its_program_means_it(tmp_path):
         ("snntorch_rleaky.nir", "a.nir", (), "dt must be > 0 ms"),
         ("snntorch_rleaky.nir", "a.nirr", (), "unknown suffix of the target '.nirr'"),
         ("snntorch_rleaky.json", "a.nir", (), "must be a run folder or a file that"),
-        ("make_nir.py", "a.nir", (), "unknown suffix of the source '.py'"),
+        ("make_nir.py", "a.nir", (), "must be a run folder or a file that can be read"),
         ("nothing.nir", "a.nir", (), "must exist"),
     ],
 )
@@ -91,3 +91,52 @@ def test_a_file_is_not_written_over_itself(tmp_path):
     random_network(0).save(tmp_path / "a.h5")
     with pytest.raises(SpikelearnError, match="another file than the source"):
         convert(tmp_path / "a.h5", tmp_path / "a.h5")
+
+
+def test_a_run_becomes_a_brian2_script_with_a_test_sample(tmp_path):
+    run = small_run(tmp_path / "run")
+    convert(run.folder.path, tmp_path / "net.py")
+    assert "brian2" in (tmp_path / "net.py").read_text()
+    with np.load(tmp_path / "net.npz") as numbers:
+        arrays = [numbers[name] for name in numbers.files]
+    w_rec = run.network.params.w_rec
+    values = set(w_rec[w_rec != 0].astype(float))
+    assert any(values <= set(a.ravel()) for a in arrays if a.dtype.kind == "f")
+    with pytest.raises(SpikelearnError, match="Brian2 script must be a run folder"):
+        convert(
+            FOREIGN / "snntorch_rleaky.nir", tmp_path / "b.py", "--from", "snntorch"
+        )
+    assert not (tmp_path / "b.py").exists()
+
+
+def test_integers_become_netx_a_header_and_a_numpy_script(tmp_path):
+    plain = {"bias": False, "exponents": (0, 0, 0)}
+    source = random_network(3, **plain)
+    source.save(tmp_path / "network.h5")
+    for name in ("a.net", "a.h", "a.py"):
+        convert(tmp_path / "network.h5", tmp_path / name)
+    assert "network_step" in (tmp_path / "a.h").read_text()
+    assert (tmp_path / "a.json").exists()
+    told = answer(tmp_path / "a.net", tmp_path / "b.h5")
+    again = NetworkDescription.load(tmp_path / "b.h5")
+    for block in ("w_in", "w_rec", "w_out"):
+        mine, theirs = getattr(source, block), getattr(again, block)
+        assert np.array_equal(mine.weights, theirs.weights * 2.0**theirs.exponent)
+    assert told["kind"] == "integers"
+
+
+def test_what_netx_cannot_say_is_refused_or_told_loudly(tmp_path):
+    source = random_network(4, adaptive=True, exponents=(1, 0, 1), bias=False)
+    source.save(tmp_path / "network.h5")
+    with pytest.raises(SpikelearnError, match=r"neurons\.beta must be 0 in netx"):
+        convert(tmp_path / "network.h5", tmp_path / "a.net")
+    assert not (tmp_path / "a.net").exists()
+    told = answer(tmp_path / "network.h5", tmp_path / "a.net", "--no-strict")
+    loud = [note["text"] for note in told["notes"] if note["loud"]]
+    assert any("beta was left out" in text for text in loud)
+
+
+def test_a_float_network_has_no_header(tmp_path):
+    run = small_run(tmp_path / "run")
+    with pytest.raises(SpikelearnError, match="must be made from integers"):
+        convert(run.folder.path, tmp_path / "a.h")
