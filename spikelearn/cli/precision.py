@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -63,6 +64,17 @@ def precision(
     aware: Annotated[
         bool, typer.Option(help="Also train with the rounded weights, once per number.")
     ] = True,
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Begin with initial weights, not RUN's.")
+    ] = False,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Iterations with rounded weights.",
+            show_default="a quarter of RUN's; from scratch all of them",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of these runs.", show_default="RUN/precision"),
@@ -72,8 +84,8 @@ def precision(
 ) -> None:
     """Score a run with fewer bits on test data: rounded after training, or in it.
 
-    Runs that are trained with rounded weights have the configuration of RUN otherwise,
-    its seed and its number of iterations. They are continued if they were interrupted.
+    Runs with rounded weights begin with the weights of RUN and have its configuration
+    otherwise. They are continued if they were interrupted.
     """
     loaded = runs.load_run(run)
     section = loaded.config.hardware
@@ -85,8 +97,9 @@ def precision(
     folder = loaded.folder.path / "precision" if out is None else out
     chosen = sorted(set(bits or range(FEWEST, MOST + 1)))
     reference = evaluate_run(loaded, "test", threads=threads)
+    changes = _changes(loaded, scratch, iterations)
     rows = [
-        _row(loaded, each, rounding, folder if aware else None, threads)
+        _row(loaded, each, rounding, folder if aware else None, changes, threads)
         for each in chosen
     ]
     answer = {
@@ -104,8 +117,23 @@ def precision(
     console.print(f"written: {folder / 'precision.json'}")
 
 
+def _changes(run: runs.Run, scratch: bool, iterations: int | None) -> list[str]:
+    """Return what is different in the configuration of runs with rounded weights."""
+    all_of_them = run.config.training.iterations
+    default = all_of_them if scratch else max(all_of_them // 4, 1)
+    changes = [f"training.iterations={iterations or default}"]
+    if not scratch:
+        changes.append(f"training.start={json.dumps(str(run.folder.path.resolve()))}")
+    return changes
+
+
 def _row(
-    run: runs.Run, bits: int, rounding: str, folder: Path | None, threads: int
+    run: runs.Run,
+    bits: int,
+    rounding: str,
+    folder: Path | None,
+    changes: list[str],
+    threads: int,
 ) -> Precision:
     description, report = quantise_run(
         run, bits=bits, rounding=rounding, strict=False, threads=threads
@@ -117,14 +145,16 @@ def _row(
         after=evaluate_description(
             description, run.task, run.loss, "test", threads=threads
         ),
-        aware=None if folder is None else _aware(run, bits, folder, threads),
+        aware=None if folder is None else _aware(run, bits, folder, changes, threads),
     )
 
 
-def _aware(run: runs.Run, bits: int, folder: Path, threads: int) -> Evaluation:
+def _aware(
+    run: runs.Run, bits: int, folder: Path, changes: list[str], threads: int
+) -> Evaluation:
     """Train the configuration of a run with rounded weights, and score that run."""
-    override = f"hardware.weight_bits={bits}"
-    config = runs.resolve_config(run.config.to_dict(), [override])
+    overrides = [f"hardware.weight_bits={bits}", *changes]
+    config = runs.resolve_config(run.config.to_dict(), overrides)
     path = folder / f"bits-{bits}"
     with training_progress(config.training.iterations) as progress:
         if path.exists():

@@ -208,7 +208,10 @@ def _structure(
 
 
 def build_trainer(
-    config: RunConfig, threads: int = 1, hardware: Hardware | None = None
+    config: RunConfig,
+    threads: int = 1,
+    hardware: Hardware | None = None,
+    weights: dict[str, np.ndarray] | None = None,
 ) -> Trainer:
     """Return the trainer of a configuration, at iteration 0.
 
@@ -216,6 +219,8 @@ def build_trainer(
     ----------
     hardware
         Makes what the section [hardware] asks for: `hardware.training.from_config`.
+    weights
+        Weights to begin with, in place of drawn ones.
 
     Raises
     ------
@@ -235,6 +240,8 @@ def build_trainer(
     )
     _require_memory(where, _training_bytes(config, task))
     network = build_network(config, task)
+    if weights is not None:
+        network.params.load(weights)
     backend, constraint = hardware(config, network, task) if hardware else (None, None)
     learning, optimizer = config.learning, config.optimizer
     feedback = Feedback(

@@ -137,8 +137,12 @@ class OptimizerConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """`[training]`: length, batches, seed, how often to evaluate and to save."""
+    """`[training]`: length, batches, seed, how often to evaluate and to save.
 
+    `start` is the folder of a run whose best weights training begins with.
+    """
+
+    start: str | None = None
     iterations: int = Field(1000, ge=1)
     batch_size: int = Field(32, ge=1)
     seed: int = Field(0, ge=0)

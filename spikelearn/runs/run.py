@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spikelearn import tasks
-from spikelearn.errors import FileFormatError, InvalidValue
+from spikelearn.errors import FileFormatError, InvalidValue, require
 from spikelearn.files import write_json
 from spikelearn.learning.evaluation import Evaluation, evaluate_network
 from spikelearn.learning.losses import Loss
@@ -75,7 +75,7 @@ def train(
     SpikelearnError
         If the configuration cannot be built; nothing is written then.
     """
-    trainer = build_trainer(config, threads, hardware)
+    trainer = build_trainer(config, threads, hardware, _first_weights(config))
     task = trainer.task  # its data must be there before the folder is made
     task.train_batch(0, 1, config.training.seed)
     next(iter(task.evaluation("validation", 1, 1)))
@@ -119,13 +119,34 @@ def resume(
     result = folder.result()
     if result is not None and result["iterations"] >= config.training.iterations:
         return _load(folder, config, unchanged=True)
-    trainer = build_trainer(config, threads, hardware)
+    weights = None if folder.checkpoint_path.exists() else _first_weights(config)
+    trainer = build_trainer(config, threads, hardware, weights)
     with folder.locked():
         session = _Session(folder, config, trainer)
         if not folder.checkpoint_path.exists():
             return session.start(progress)
         session.load()
         return session.run_to_end(progress)
+
+
+def _first_weights(config: RunConfig) -> dict[str, np.ndarray] | None:
+    """Return the best weights of the run that training starts from, if it does.
+
+    Raises
+    ------
+    InvalidValue
+        If that run has another network.
+    """
+    start = config.training.start
+    if start is None:
+        return None
+    arrays = load_run(start).network.params.arrays()
+    task = tasks.make(config.task.name, **config.task.parameters())
+    wanted = (config.network.n_rec, task.n_in, task.n_out)
+    got = (*arrays["w_in"].shape, len(arrays["w_out"]))
+    rule = f"must have (n_rec, n_in, n_out) = {wanted}"
+    require(got == wanted, f"training.start = {start!r}", rule, got)
+    return arrays
 
 
 def load_run(path: str | Path) -> Run:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -324,3 +325,37 @@ def test_a_regression_run_has_no_accuracy(tmp_path):
     assert result["test"]["accuracy"] is None
     assert result["test"]["loss"] > 0
     assert result["seconds"] <= time.monotonic() - started + 1
+
+
+def test_a_run_begins_with_the_best_weights_of_another(finished, tmp_path):
+    folder = tmp_path / "source"
+    shutil.copytree(finished.folder.path, folder)
+    given = config(f"training.start={str(folder)!r}", "training.seed=5")
+    stopped = []
+
+    class Stop(Exception):
+        pass
+
+    def stop(metrics):
+        stopped.append(metrics.iteration)
+        if metrics.iteration == 9:
+            raise Stop
+
+    whole = train_run(given, tmp_path / "whole")
+    first = whole.folder.read_metrics()[0]
+    scores = [r for r in finished.folder.read_metrics() if r["split"] == "validation"]
+    best = min(scores, key=lambda r: abs(r["iteration"] - finished.best_iteration))
+    assert (first["iteration"], first["loss"]) == (0, best["loss"])
+    with pytest.raises(Stop):
+        train_run(given, tmp_path / "cut", progress=stop)
+    shutil.rmtree(folder)  # needed at the beginning only
+    assert_same_numbers(whole, resume(tmp_path / "cut"))
+    with pytest.raises(FileAccessError):
+        train_run(given, tmp_path / "late")
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_start_with_another_network_is_refused(finished, tmp_path):
+    given = config(f"training.start={str(finished.folder.path)!r}", "n_rec=17")
+    with pytest.raises(InvalidValue, match=r"must have \(n_rec, n_in, n_out\)"):
+        train_run(given, tmp_path / "other")
