@@ -131,7 +131,7 @@ def make_report(
     scale = float(description.metadata["voltage_scale"])
     output_scale = float(description.metadata["output_scale"])
     weights = effective_weights(network, description.input_bits)
-    cell, neurons = network.cell_constants, description.neurons
+    cell, neurons = network.cell_constants, description.lif
     readout, params = description.readout, network.params
     blocks = tuple(
         _block_report(name, getattr(description, name), weights[name], factor)

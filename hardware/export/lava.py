@@ -5,28 +5,43 @@
     RingBuffer -> Dense w_in -> neurons -> Dense w_out -> readout
                                 neurons -> Dense w_rec -> neurons
 
-A `Dense` sends at a step what it received at the step before. Emulator step t is
+A block of synapses is a `Dense`, a `Sparse`, or a `DelayDense` if it has delays. Each
+sends at a step what it received at the step before. Emulator step t is
 therefore Lava step t + 1 (counted from zero) in the neurons and t + 2 in the readout,
 and the recurrent `Dense` is the delay of one step that the emulator has. A bias would
 act in those first steps already, so it is set only when they are over.
 
-Neurons that Lava's own bit-accurate LIF can compute become a `LIF`; the others become
-the `AdaptiveLIF` of `hardware.lava_processes`. The readout is a `LIF` with the largest
-threshold. Every process is mapped to its model by instance: Lava then does not search
+Neurons become Lava's own `LIF`, `LIFReset`, `TernaryLIF` or `ATRLIF`; what none of them
+computes becomes the `AdaptiveLIF` of `hardware.lava_processes`. The readout is a `LIF`
+with the largest threshold. Every process is mapped to its model by instance: Lava then does not search
 (and execute) the Python files beside the process.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hardware.description import Connection, NetworkDescription
+from hardware.description import (
+    ATRLIFParameters,
+    Connection,
+    NetworkDescription,
+    NeuronParameters,
+    TernaryParameters,
+)
 from hardware.emulator import check_input
 from hardware.lava_processes import _lava
+from hardware.neurons import (
+    LAVA_ADAPTIVE,
+    LAVA_ATRLIF,
+    LAVA_LIF,
+    LAVA_RESET,
+    LAVA_TERNARY,
+)
 from spikelearn.errors import require
 from spikelearn.files import write_text
 
@@ -36,6 +51,8 @@ NEURON_LATENCY = 1
 READOUT_LATENCY = 2
 READOUT_THRESHOLD = 131_071
 NO_SYNAPTIC_MEMORY = 4095
+SIGNED_MESSAGE_BITS = 2
+FIRST_STEP = NEURON_LATENCY + 1  # Lava's number of the neurons' step t = 0, from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +63,23 @@ class LavaRecord:
     ----------
     u, v, b
         int32 `(T, n_rec)`; `b` is 0 for neurons without adaptation.
+    r
+        int32 `(T, n_rec)` refractory state of ATRLIF neurons, else 0.
     spikes
-        uint8 `(T, n_rec)`.
+        int8 `(T, n_rec)`.
     y
         int32 `(T, n_out)`.
+    run_seconds
+        Time that Lava took for the steps of the input, without its start.
     """
 
     u: np.ndarray
     v: np.ndarray
     b: np.ndarray
+    r: np.ndarray
     spikes: np.ndarray
     y: np.ndarray
+    run_seconds: float
 
 
 @dataclass
@@ -82,6 +105,7 @@ class LavaGraph:
     models: dict[Any, type]
     record_folder: Path | None
     _started: bool = field(default=False, repr=False)
+    _seconds: float = field(default=0.0, repr=False)
 
     @property
     def total_steps(self) -> int:
@@ -121,7 +145,9 @@ class LavaGraph:
         ):
             self.source.run(condition=RunSteps(num_steps=1), run_cfg=config)
             process.bias_mant.set(registers.bias_mant)
+        begun = time.perf_counter()
         self.source.run(condition=RunSteps(num_steps=self.steps), run_cfg=config)
+        self._seconds = time.perf_counter() - begun
         if stop:
             self.stop()
 
@@ -137,7 +163,7 @@ class LavaGraph:
         InvalidValue
             If the graph was built without `record_folder`.
         """
-        from hardware.lava_processes.recording.models import open_record
+        from hardware.lava_processes.recording.models import STATES, open_record
 
         require(
             self.record_folder is not None,
@@ -149,9 +175,10 @@ class LavaGraph:
         outer = slice(READOUT_LATENCY, READOUT_LATENCY + self.steps)
         neurons = open_record(_record_path(self.record_folder, "neurons"))[inner]
         readout = open_record(_record_path(self.record_folder, "readout"))[outer]
-        u, v, b, spikes = (np.array(neurons[:, k]) for k in range(4))
-        y = np.array(readout[:, 1])
-        return LavaRecord(u=u, v=v, b=b, spikes=spikes.astype(np.uint8), y=y)
+        states = {name: np.array(neurons[:, k]) for k, name in enumerate(STATES)}
+        states["spikes"] = states["spikes"].astype(np.int8)
+        y = np.array(readout[:, STATES.index("v")])
+        return LavaRecord(**states, y=y, run_seconds=self._seconds)
 
 
 def build(
@@ -184,7 +211,6 @@ def build(
         If `x` is wrong.
     """
     _lava.prepare()
-    from lava.proc.dense.models import PyDenseModelBitAcc
     from lava.proc.io.source import PySendModelFixed, RingBuffer
 
     x = np.asarray(x)
@@ -193,9 +219,10 @@ def build(
     checked = check_input(description, x[:, None])[:, 0]
     padding = np.zeros((READOUT_LATENCY, description.n_in), np.int32)
     source = RingBuffer(data=np.concatenate([checked, padding]).T.copy())
-    w_in = _dense(description.w_in, description.input_bits)
-    w_rec = _dense(description.w_rec)
-    w_out = _dense(description.w_out)
+    signed = SIGNED_MESSAGE_BITS if description.neurons.lowest_spike < 0 else 0
+    w_in, in_model = _synapses(description.w_in, description.input_bits)
+    w_rec, rec_model = _synapses(description.w_rec, signed)
+    w_out, out_model = _synapses(description.w_out, signed)
     folder = None if record_folder is None else Path(record_folder)
     steps = len(x) + READOUT_LATENCY
     neurons, neuron_model = _neurons(description, folder, steps)
@@ -206,8 +233,11 @@ def build(
     w_rec.a_out.connect(neurons.a_in)
     neurons.s_out.connect(w_out.s_in)
     w_out.a_out.connect(readout.a_in)
-    models = dict.fromkeys((w_in, w_rec, w_out), PyDenseModelBitAcc) | {
+    models = {
         source: PySendModelFixed,
+        w_in: in_model,
+        w_rec: rec_model,
+        w_out: out_model,
         neurons: neuron_model,
         readout: readout_model,
     }
@@ -225,43 +255,57 @@ def build(
     )
 
 
-def _dense(connection: Connection, message_bits: int = 0) -> Any:
-    from lava.proc.dense.process import Dense
+def _synapses(connection: Connection, message_bits: int = 0) -> tuple[Any, type]:
+    """Return the process of a block; message bits > 0 keep values other than 1."""
+    from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
+    from lava.proc.dense.process import DelayDense, Dense
+    from lava.proc.sparse.models import PySparseModelBitAcc
+    from lava.proc.sparse.process import Sparse
     from lava.utils.weightutils import SignMode
 
-    return Dense(
-        weights=connection.weights.astype(np.int32),
-        weight_exp=connection.exponent,
-        num_weight_bits=connection.bits,
-        sign_mode=SignMode[connection.sign.upper()],
-        num_message_bits=message_bits,
-    )
+    weights = connection.weights.astype(np.int32)
+    options = {
+        "weight_exp": connection.exponent,
+        "num_weight_bits": connection.bits,
+        "sign_mode": SignMode[connection.sign.upper()],
+        "num_message_bits": message_bits,
+    }
+    if connection.delays is not None:
+        delays = connection.delays.astype(int)
+        process = DelayDense(weights=weights, delays=delays, **options)
+        return process, PyDelayDenseModelBitAcc
+    if connection.process == "sparse":
+        return Sparse(weights=weights, **options), PySparseModelBitAcc
+    return Dense(weights=weights, **options), PyDenseModelBitAcc
 
 
 def _neurons(
     description: NetworkDescription, folder: Path | None, steps: int
 ) -> tuple[Any, type]:
+    """Return the process of the neurons; its bias is set later, see the module."""
     cell = description.neurons
     shape = (description.n_rec,)
     registers: dict[str, Any] = {
-        name: getattr(cell, name).copy() for name in ("du", "dv", "bias_exp", "vth")
+        name: getattr(cell, name).copy() for name in cell.registers
     }
     registers |= {"shape": shape, "bias_mant": np.zeros(shape, np.int32)}
-    if cell.plain_lif:
-        return _lif("neurons", registers, folder, steps)
-    from hardware.lava_processes.adaptive_lif.models import PyAdaptiveLIFModel
-    from hardware.lava_processes.adaptive_lif.process import AdaptiveLIF
-
-    registers |= {
-        name: getattr(cell, name).copy() for name in ("beta", "db", "refractory")
-    }
-    registers |= {"reset": cell.reset, "name": "neurons"}
-    if folder is None:
-        return AdaptiveLIF(**registers), PyAdaptiveLIFModel
-    from hardware.lava_processes.recording.models import RecordingAdaptiveLIFModel
-
-    path = _create_record(folder, "neurons", steps, description.n_rec)
-    return AdaptiveLIF(**registers, record_path=path), RecordingAdaptiveLIFModel
+    if isinstance(cell, ATRLIFParameters):
+        for name in ("delta_i", "delta_v", "delta_theta", "delta_r"):
+            registers[name] = registers[name] / 4096
+        registers["theta_step"] = registers["theta_step"][:1]
+    elif isinstance(cell, TernaryParameters):
+        for name in ("vth_hi", "vth_lo"):
+            registers[name] = registers[name][:1]
+    elif isinstance(cell, NeuronParameters) and cell.plain_lif:
+        for name in ("beta", "db", "refractory"):
+            del registers[name]
+        if cell.reset_interval:
+            offset = (cell.reset_offset + FIRST_STEP) % cell.reset_interval
+            registers["reset_interval"] = cell.reset_interval
+            registers["reset_offset"] = offset
+    elif isinstance(cell, NeuronParameters):
+        registers["reset"] = cell.reset
+    return _process(cell.lava_process, "neurons", registers, folder, steps)
 
 
 def _readout(
@@ -276,21 +320,52 @@ def _readout(
         "bias_exp": description.readout.bias_exp.copy(),
         "vth": np.full(shape, READOUT_THRESHOLD, np.int32),
     }
-    return _lif("readout", registers, folder, steps)
+    return _process(LAVA_LIF, "readout", registers, folder, steps)
 
 
-def _lif(
-    name: str, registers: dict[str, Any], folder: Path | None, steps: int
+def _process(
+    kind: str, name: str, registers: dict[str, Any], folder: Path | None, steps: int
 ) -> tuple[Any, type]:
-    from lava.proc.lif.models import PyLifModelBitAcc
-    from lava.proc.lif.process import LIF
+    """Return a process of neurons and its model, which records if there is a folder."""
+    from lava.proc.atrlif import models as atrlif_models
+    from lava.proc.atrlif.process import ATRLIF
+    from lava.proc.lif import models as lif_models
+    from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
 
+    from hardware.lava_processes.adaptive_lif.models import PyAdaptiveLIFModel
+    from hardware.lava_processes.adaptive_lif.process import AdaptiveLIF
+    from hardware.lava_processes.recording import models as recording
+
+    table: dict[str, tuple[Any, type, type]] = {
+        LAVA_LIF: (LIF, lif_models.PyLifModelBitAcc, recording.RecordingLIFModel),
+        LAVA_RESET: (
+            LIFReset,
+            lif_models.PyLifResetModelBitAcc,
+            recording.RecordingLIFResetModel,
+        ),
+        LAVA_TERNARY: (
+            TernaryLIF,
+            lif_models.PyTernLifModelFixed,
+            recording.RecordingTernaryLIFModel,
+        ),
+        LAVA_ATRLIF: (
+            ATRLIF,
+            atrlif_models.PyATRLIFModelFixed,
+            recording.RecordingATRLIFModel,
+        ),
+        LAVA_ADAPTIVE: (
+            AdaptiveLIF,
+            PyAdaptiveLIFModel,
+            recording.RecordingAdaptiveLIFModel,
+        ),
+    }
+    process, plain, recorder = table[kind]
+    made = process(**registers, name=name)
     if folder is None:
-        return LIF(**registers, name=name), PyLifModelBitAcc
-    from hardware.lava_processes.recording.models import RecordingLIFModel
-
+        return made, plain
     path = _create_record(folder, name, steps, registers["shape"][0])
-    return LIF(**registers, name=name, record_path=path), RecordingLIFModel
+    made.proc_params["record_path"] = path
+    return made, recorder
 
 
 def _record_path(folder: Path | None, name: str) -> Path:
