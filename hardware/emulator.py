@@ -6,14 +6,14 @@ are integers; `>>` floors; `wrap32` keeps the low 32 bits; `clip` limits to
 
     dec(x, d)  = sign(x) * ((|x| * (4096 - d)) >> 12)
     shift(a,e) = wrap32(a << e) if e >= 0 else a >> -e      of the block sum
-    a   = shift(m_in x[t], e_in) + shift(m_rec s[t-1], e_rec)
+    a   = shift(m_in x[t - d_in], e_in) + shift(m_rec s[t - 1 - d_rec], e_rec)
     u   = wrap24(wrap32(dec(u, du + 1) + wrap32(a << 6)))   one turn of 2**24 at most
     v   = clip(dec(v, dv) + u + (bias_mant << bias_exp) - r)
     r   = s[t-1] * (vth << 6) if reset is "subtract" else 0
     b   = clip(dec(b, db) + s[t-1] * (beta << 6))
     s   = (v > (vth << 6) + b) and rc == 0;   reset "zero": v = 0 where s
     rc  = refractory where s, else max(rc - 1, 0)
-    c   = wrap24(wrap32(shift(m_out s[t], e_out) << 6))
+    c   = wrap24(wrap32(shift(m_out s[t - d_out], e_out) << 6))
     y   = clip(dec(y, dv_out) + c + (bias_mant_out << bias_exp_out))
     y   = 0 where y > 131071 << 6
 
@@ -22,6 +22,43 @@ unless the sum is further out than one turn. Without adaptation, refractoriness 
 subtraction this is the bit-accurate LIF of Lava (`lava.proc.lif`, lava-nc 0.10.0). The
 readout is such a LIF neuron, with the largest threshold that 17 bits hold; the last
 line is its reset, and it is counted as a saturation.
+
+The delays `d` are those of each synapse, 0 without. A block sum is held in 32 bits
+(`Dense`, `Sparse`); with delays each product is (`DelayDense`).
+
+With `reset_interval` k > 0 (`LIFReset`), u = v = 0 at the start of each step t with
+t % k == reset_offset, before its input.
+
+Ternary neurons (`TernaryLIF`) differ in spike and reset::
+
+    s = (v > vth_hi << 6) - (v < vth_lo << 6);   v = 0 where s != 0
+
+ATRLIF neurons (`lava.proc.atrlif`) have u as above, with delta_i for du, a threshold b
+that starts at theta_0 << 6, and a refractory state r. Their v is not reset::
+
+    v = clip(dec(v, delta_v) + u + (bias_mant << bias_exp))
+    b = dec(b - (theta_0 << 6), delta_theta) + (theta_0 << 6)
+    r = dec(r, delta_r)
+    s = v - r >= b;   where s: r += 2 b and then b += theta_step << 6
+
+With `fidelity="chip"` the LIF neurons are those of Loihi 1 as nengo-loihi has them (its
+emulator's `CompartmentState.update`; Q_BITS = 21, U_BITS = 23), `wrapN` being the two's
+complement of N bits and sign::
+
+    w   = min(max(floor(m 2**e), 1 - 2**15), 2**15 - 1) << 6          of each weight
+    q   = wrap21(sum of w over the spikes that arrive + noise on the current)
+    u   = wrap23(dec(u, du + 1) + q)
+    v   = clip(dec(v, dv) + wrap23(u + (bias_mant << bias_exp) + noise on the membrane))
+    v   = 0 where rc > 0
+    s   = v > vth << 6;   v = 0 where s;   rc = refractory where s, else max(rc - 1, 0)
+
+and the readout likewise. The weights are those of nengo-loihi's `discretize_weights`
+(lossy shift) and of Brian2Loihi (doi:10.3389/fninf.2022.1015624): since mantissas have
+trailing zeros where e < 0, only -256 << 7 comes out different from Lava. A refractory
+neuron is held at 0, where the neurons above only do not spike. The refractory delay of
+the chip has 1..63 steps, that is 0..62 silent ones. Noise is `ChipNoise`. Delays are
+those above; nengo-loihi has none. No width of the neurons of Loihi 2 is public, so
+other neurons and graded input are refused.
 """
 
 from __future__ import annotations
