@@ -117,7 +117,6 @@ def from_json(text: str | bytes) -> NetworkDescription:
 
 def save(network: NetworkDescription, path: str | Path) -> None:
     """Write the HDF5 file; see `NetworkDescription.save`."""
-
     version = _version(network)
 
     def fill(file: h5py.File) -> None:

@@ -101,7 +101,7 @@ def check_chip(description: NetworkDescription) -> None:
     cell = description.neurons
     problems = []
     if not isinstance(cell, NeuronParameters):
-        remedy = "Other neurons need the microcode of Loihi 2, of which no width is public"
+        remedy = "Loihi 1 has LIF neurons; no width of those of Loihi 2 is public"
         problems.append(Violation("neurons.kind", "'lif'", repr(cell.kind), remedy))
     else:
         remedy = "Loihi 1 has CUBA LIF neurons that are reset to zero"

@@ -256,7 +256,9 @@ def run(
 
     run_groups(work, n_samples, threads)
     if "b" in wanted & unwritten:
-        blocks = blocks._replace(b=np.zeros((n_samples, steps, description.n_rec), np.int32))
+        blocks = blocks._replace(
+            b=np.zeros((n_samples, steps, description.n_rec), np.int32)
+        )
     if description.neurons.lowest_spike == 0:
         blocks = blocks._replace(spikes=blocks.spikes.view(np.uint8))
     kept = {

@@ -13,8 +13,8 @@ act in those first steps already, so it is set only when they are over.
 
 Neurons become Lava's own `LIF`, `LIFReset`, `TernaryLIF` or `ATRLIF`; what none of them
 computes becomes the `AdaptiveLIF` of `hardware.lava_processes`. The readout is a `LIF`
-with the largest threshold. Every process is mapped to its model by instance: Lava then does not search
-(and execute) the Python files beside the process.
+with the largest threshold. Every process is mapped to its model by instance: Lava then
+does not search (and execute) the Python files beside the process.
 """
 
 from __future__ import annotations
