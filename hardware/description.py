@@ -195,7 +195,8 @@ class TestVectors(ArrayValues):
             given = getattr(self, name)
             if name == "r" and given is None:
                 continue
-            low, high, dtype = -(2**31), 2**31 - 1, np.int32
+            low, high = -(2**31), 2**31 - 1
+            dtype: type = np.int32
             if name == "spikes":
                 signed = np.size(given) > 0 and np.min(given) < 0
                 low, high, dtype = -1, 1, np.int8 if signed else np.uint8

@@ -232,17 +232,16 @@ def run(
     if chip:
         check_chip(description)
     samples_first = np.ascontiguousarray(check_input(description, x).transpose(1, 0, 2))
-    n_samples, steps, _ = samples_first.shape
+    samples, steps, _ = samples_first.shape
     tables = make_tables(description, chip)
+    noises = draw_noise(noise, samples, steps, description.n_rec)
     wanted = {*record, "y"} - _absent(description)
-    unwritten = set() if tables.constants.family in kernels.ADAPTING else {"b"}
-    blocks = _blocks(description, wanted - unwritten, n_samples, steps)
-    counters = np.zeros((n_samples, len(kernels.COUNTERS)), np.int64)
-    noises = draw_noise(noise, n_samples, steps, description.n_rec)
+    constant = set() if tables.constants.family in kernels.ADAPTING else {"b"}
+    blocks = _blocks(description, wanted - constant, samples, steps)
+    counters = np.zeros((samples, len(kernels.COUNTERS)), np.int64)
 
     def work(_: int, start: int, stop: int) -> None:
         for k in range(start, stop):
-            states = kernels.States(*(block[k] for block in blocks))
             kernels.run_sample(
                 samples_first[k],
                 tables.synapses,
@@ -250,18 +249,17 @@ def run(
                 tables.readout,
                 noises(k),
                 tables.constants,
-                states,
+                kernels.States(*(block[k] for block in blocks)),
                 counters[k],
             )
 
-    run_groups(work, n_samples, threads)
-    if "b" in wanted & unwritten:
-        blocks = blocks._replace(
-            b=np.zeros((n_samples, steps, description.n_rec), np.int32)
-        )
+    run_groups(work, samples, threads)
+    if "b" in wanted & constant:
+        zeros = np.zeros((samples, steps, description.n_rec), np.int32)
+        blocks = blocks._replace(b=zeros)
     if description.neurons.lowest_spike == 0:
         blocks = blocks._replace(spikes=blocks.spikes.view(np.uint8))
-    kept = {
+    kept: dict[str, Any] = {
         name: block.transpose(1, 0, 2) if name in wanted else None
         for name, block in blocks._asdict().items()
     }

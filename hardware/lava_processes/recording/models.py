@@ -66,9 +66,9 @@ class _RecordingLIF:
     def __init__(self, proc_params: dict[str, Any]) -> None:
         super().__init__(proc_params)  # type: ignore[call-arg]
         self._recorder = _Recorder(proc_params)
-        self._spikes: np.ndarray | int = 0
+        self._spikes: Any = None
 
-    def spiking_activation(self) -> np.ndarray:
+    def spiking_activation(self) -> Any:
         """Return Lava's spikes, and keep them."""
         self._spikes = super().spiking_activation()  # type: ignore[misc]
         return self._spikes
