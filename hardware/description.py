@@ -198,7 +198,7 @@ class TestVectors(ArrayValues):
             low, high = -(2**31), 2**31 - 1
             dtype: type = np.int32
             if name == "spikes":
-                signed = np.size(given) > 0 and np.min(given) < 0
+                signed = np.asarray(given).dtype.kind == "i" and (given < 0).any()
                 low, high, dtype = -1, 1, np.int8 if signed else np.uint8
             array, found = integer_array(name, given, 3, low, high, dtype, remedy)
             problems += found
