@@ -100,7 +100,7 @@ def test_round_trips_of_format_version_2(tmp_path, change):
 
 @pytest.mark.parametrize("options", KINDS)
 def test_what_version_1_can_say_is_written_as_version_1(tmp_path, options):
-    """Digests of older exports stay what they were, and older versions read the file."""
+    """Digests of older exports stay what they were; older versions read the file."""
     net = random_network(1, **options)
     document = json.loads(net.to_json())
     assert document["format_version"] == 1
