@@ -23,7 +23,7 @@ CHIP_WEIGHT_MAX = 2**15 - 1  # in units of 64: 2**21 - 64
 
 
 class Tables(NamedTuple):
-    """The arguments of `kernels.run_sample` that come from the description."""
+    """The arguments of `kernels.run_samples` that come from the description."""
 
     synapses: kernels.Synapses
     neurons: np.ndarray

@@ -8,7 +8,6 @@ doi:10.3389/fninf.2022.1015624). Nothing here was measured on a chip.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,6 @@ __all__ = ["NOISE_TARGETS", "ChipNoise", "check_chip", "draw_noise"]
 NOISE_TARGETS = ("current", "membrane")
 MAX_CHIP_REFRACTORY = 62
 MAX_NOISE_EXPONENT = 23
-Noises = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,20 @@ class ChipNoise:
 
 
 def draw_noise(
-    noise: ChipNoise | None, n_samples: int, steps: int, n_rec: int
-) -> Noises:
-    """Return a function that gives the noise of current and membrane of a sample."""
-    none = np.zeros((1, n_rec), np.int32)
+    noise: ChipNoise | None, samples: int, steps: int, n_rec: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the noise on current and membrane, int32 `(S, T, n_rec)`.
+
+    What there is none of has one sample and one step, of zeros.
+    """
+    none = np.zeros((1, 1, n_rec), np.int32)
     if noise is None:
-        return lambda sample: (none, none)
-    streams = np.random.default_rng(noise.seed).spawn(n_samples)
-
-    def of_sample(sample: int) -> tuple[np.ndarray, np.ndarray]:
-        drawn = noise.draw(streams[sample], (steps, n_rec))
-        return (drawn, none) if noise.target == "current" else (none, drawn)
-
-    return of_sample
+        return none, none
+    streams = np.random.default_rng(noise.seed).spawn(samples)
+    drawn = np.zeros((samples, steps, n_rec), np.int32)
+    for k, stream in enumerate(streams):
+        drawn[k] = noise.draw(stream, (steps, n_rec))
+    return (drawn, none) if noise.target == "current" else (none, drawn)
 
 
 def check_chip(description: NetworkDescription) -> None:

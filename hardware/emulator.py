@@ -241,17 +241,9 @@ def run(
     counters = np.zeros((samples, len(kernels.COUNTERS)), np.int64)
 
     def work(_: int, start: int, stop: int) -> None:
-        for k in range(start, stop):
-            kernels.run_sample(
-                samples_first[k],
-                tables.synapses,
-                tables.neurons,
-                tables.readout,
-                noises(k),
-                tables.constants,
-                kernels.States(*(block[k] for block in blocks)),
-                counters[k],
-            )
+        table, fixed = tables.neurons, tables.constants
+        network = (tables.synapses, table, tables.readout, noises, fixed)
+        kernels.run_samples(start, stop, samples_first, *network, blocks, counters)
 
     run_groups(work, samples, threads)
     if "b" in wanted & constant:

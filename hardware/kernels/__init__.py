@@ -1,6 +1,6 @@
 """Numba kernels in integer arithmetic. The only place of hardware with Numba.
 
-`neuron.run_sample` is the whole run of one sample; the other files hold its steps:
+`neuron.run_samples` is the whole run; the other files hold its steps:
 `arithmetic` (registers), `synapses`, and one file for each family of neurons.
 """
 

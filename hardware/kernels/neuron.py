@@ -1,4 +1,4 @@
-"""The integer run of one sample: all steps of a recurrent network with its readout."""
+"""The integer run: all steps of a recurrent network with its readout."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
     "Constants",
     "States",
     "Synapses",
-    "run_sample",
+    "run_samples",
 ]
 
 READOUT_THRESHOLD = np.int64(131_071 << 6)
@@ -216,7 +216,7 @@ def keep(t, states, u, v, b, r, fired):
         states.spikes[t] = fired
 
 
-@kernel
+@inlined
 def run_sample(x, synapses, neurons, readout, noise, constants, states, counters):
     """Run one sample through all steps, state zero before the first.
 
@@ -255,8 +255,9 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
     fired = words.view(np.int8)[:n_rec]
     events = np.empty(n_rec, np.int64)
     n_events = 0
+    signed, chip = constants.family == TERNARY, constants.family == CHIP
+    slot, slot_out = 0, 0
     for t in range(steps):
-        slot, slot_out = t % constants.ring, t % constants.ring_out
         counters[0] += receive_input(
             x[t],
             synapses.weights,
@@ -269,7 +270,7 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
         )
         spikes = (events, n_events, fired)
         block = (synapses.weights, synapses.delays, n_in)
-        rule = (constants.delayed_rec, constants.exponent_rec)
+        rule = (constants.delayed_rec, signed, constants.exponent_rec)
         counters[0] += receive_spikes(spikes, block, rule, slot, ring, from_recurrent)
         wraps, clips = step_neurons(
             t, ring[slot], noise, neurons, constants, (u, v, b, r), fired
@@ -283,13 +284,47 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
 
         spikes = (events, n_events, fired)
         block = (synapses.w_out, synapses.delays_out, 0)
-        rule = (constants.delayed_out, constants.exponent_out)
+        rule = (constants.delayed_out, signed, constants.exponent_out)
         counters[2] += receive_spikes(
             spikes, block, rule, slot_out, ring_out, to_output
         )
-        chip = constants.family == CHIP
         wraps, clips = step_readout(ring_out[slot_out], readout, chip, y)
         counters[2] += wraps
         counters[3] += clips
         ring_out[slot_out] = 0
+        slot = slot + 1 if slot + 1 < constants.ring else 0
+        slot_out = slot_out + 1 if slot_out + 1 < constants.ring_out else 0
         states.y[t] = y
+
+
+@kernel
+def run_samples(
+    start, stop, x, synapses, neurons, readout, noise, constants, states, counters
+):
+    """Run the samples `start` to `stop - 1`, one after the other.
+
+    The arguments are those of `run_sample` with an axis for samples in front of `x`,
+    `noise` (which may have one sample for all), `states` and `counters`.
+
+    Mutates
+    -------
+    states : States
+    counters : (S, 5) int64
+    """
+    on_current, on_membrane = noise
+    for k in range(start, stop):
+        here = States(
+            states.u[k],
+            states.v[k],
+            states.b[k],
+            states.r[k],
+            states.spikes[k],
+            states.y[k],
+        )
+        drawn = (
+            on_current[k % on_current.shape[0]],
+            on_membrane[k % on_membrane.shape[0]],
+        )
+        run_sample(
+            x[k], synapses, neurons, readout, drawn, constants, here, counters[k]
+        )
