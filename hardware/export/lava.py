@@ -66,7 +66,7 @@ class LavaRecord:
     r
         int32 `(T, n_rec)` refractory state of ATRLIF neurons, else 0.
     spikes
-        int8 `(T, n_rec)`.
+        uint8 `(T, n_rec)`, int8 of ternary neurons.
     y
         int32 `(T, n_out)`.
     run_seconds
@@ -176,7 +176,8 @@ class LavaGraph:
         neurons = open_record(_record_path(self.record_folder, "neurons"))[inner]
         readout = open_record(_record_path(self.record_folder, "readout"))[outer]
         states = {name: np.array(neurons[:, k]) for k, name in enumerate(STATES)}
-        states["spikes"] = states["spikes"].astype(np.int8)
+        signed = self.description.neurons.lowest_spike < 0
+        states["spikes"] = states["spikes"].astype(np.int8 if signed else np.uint8)
         y = np.array(readout[:, STATES.index("v")])
         return LavaRecord(**states, y=y, run_seconds=self._seconds)
 

@@ -36,7 +36,7 @@ class LavaStates:
     u, v, b, r
         int32 `(T, S, n_rec)`; `b` and `r` are 0 for neurons without them.
     spikes
-        int8 `(T, S, n_rec)`.
+        uint8 `(T, S, n_rec)`, int8 of ternary neurons.
     y
         int32 `(T, S, n_out)`.
     run_seconds

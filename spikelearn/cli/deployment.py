@@ -292,9 +292,10 @@ def print_verification(report: VerificationReport) -> None:
     )
     if report.neuron_process is not None:
         console.print(
-            f"neurons: {report.neuron_process}; synapses and readout: Lava's own "
-            "Dense and LIF"
+            f"neurons: {report.neuron_process}; synapses and readout: Lava's own"
         )
+    if report.differing_r:
+        console.print(f"differing refractory state: {report.differing_r}")
     if report.first is not None:
         console.print(f"first difference: {report.first}")
 
