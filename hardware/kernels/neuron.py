@@ -255,7 +255,8 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
     fired = words.view(np.int8)[:n_rec]
     events = np.empty(n_rec, np.int64)
     n_events = 0
-    signed, chip = constants.family == TERNARY, constants.family == CHIP
+    chip = constants.family == CHIP
+    wide = chip or constants.family == TERNARY
     slot, slot_out = 0, 0
     for t in range(steps):
         counters[0] += receive_input(
@@ -270,7 +271,7 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
         )
         spikes = (events, n_events, fired)
         block = (synapses.weights, synapses.delays, n_in)
-        rule = (constants.delayed_rec, signed, constants.exponent_rec)
+        rule = (constants.delayed_rec, wide, constants.exponent_rec)
         counters[0] += receive_spikes(spikes, block, rule, slot, ring, from_recurrent)
         wraps, clips = step_neurons(
             t, ring[slot], noise, neurons, constants, (u, v, b, r), fired
@@ -284,7 +285,7 @@ def run_sample(x, synapses, neurons, readout, noise, constants, states, counters
 
         spikes = (events, n_events, fired)
         block = (synapses.w_out, synapses.delays_out, 0)
-        rule = (constants.delayed_out, signed, constants.exponent_out)
+        rule = (constants.delayed_out, wide, constants.exponent_out)
         counters[2] += receive_spikes(
             spikes, block, rule, slot_out, ring_out, to_output
         )

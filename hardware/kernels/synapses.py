@@ -14,7 +14,7 @@ __all__ = ["receive_input", "receive_spikes"]
 def add_rows(weights, first, events, n_events, total):
     """Set `total` to the sum of the rows of the neurons that spiked.
 
-    Four rows are taken at a time: their sum fits in 16 bits.
+    Four rows are taken at a time: the sum of four mantissas fits in 16 bits.
 
     Mutates
     -------
@@ -37,6 +37,8 @@ def add_rows(weights, first, events, n_events, total):
 @inlined
 def add_signed_rows(weights, first, events, n_events, fired, total):
     """Set `total` to the sum of the rows of the neurons that spiked, with their sign.
+
+    The rows may have values of 16 bits, as the weights of a chip do.
 
     Mutates
     -------
@@ -163,7 +165,8 @@ def receive_spikes(spikes, block, rule, slot, ring, sums):
     block
         Mantissas and delays `[pre, post]`, and the row of the first neuron.
     rule
-        Whether there are delays, whether spikes have a sign, and the weight exponent.
+        Whether there are delays, whether spikes have a sign or weights 16 bits, and the
+        weight exponent.
     slot
         Row of `ring` that is now.
 
@@ -176,11 +179,11 @@ def receive_spikes(spikes, block, rule, slot, ring, sums):
     """
     events, n_events, fired = spikes
     weights, delays, first = block
-    delayed, signed, exponent = rule
+    delayed, wide, exponent = rule
     if n_events == 0:
         return 0
     if not delayed:
-        if signed:
+        if wide:
             add_signed_rows(weights, first, events, n_events, fired, sums)
         else:
             add_rows(weights, first, events, n_events, sums)

@@ -411,6 +411,20 @@ def test_chip_accumulator_and_current_wrap_as_two_complements():
     assert np.array_equal(chip.u[:4], lava.u[:4])
 
 
+@pytest.mark.parametrize("exponent", [0, 7])
+@pytest.mark.parametrize("fidelity", emulator.FIDELITIES)
+def test_sums_of_many_large_weights(fidelity, exponent):
+    """All neurons fire at once, and the weights are the largest that there are."""
+    net = random_network(3, n_rec=9, vth=(0, 0), bias=False, exponents=(7,) * 3)
+    weights = np.where(np.arange(81).reshape(9, 9) % 5 > 0, 254, -256)
+    net = one(net, w_rec=Connection(weights, exponent))
+    net = one(net, w_in=Connection(np.full((9, 6), 200), 7))
+    x = random_input(4, net, 12)
+    record = emulator.run(net, x, fidelity=fidelity)
+    assert record.spikes.sum(axis=2).max() == 9
+    agree(record, integer.run(net, x, fidelity))
+
+
 def test_chip_weights_are_clipped_one_by_one():
     net = one(single("zero", vth=131_071), w_in=Connection(np.array([[-256]]), 7))
     for fidelity, expected in (("lava", -(2**21)), ("chip", -(2**21) + 64)):
