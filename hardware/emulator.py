@@ -56,8 +56,9 @@ and the readout likewise. The weights are those of nengo-loihi's `discretize_wei
 (lossy shift) and of Brian2Loihi (doi:10.3389/fninf.2022.1015624): since mantissas have
 trailing zeros where e < 0, only -256 << 7 comes out different from Lava. A refractory
 neuron is held at 0, where the neurons above only do not spike. The refractory delay of
-the chip has 1..63 steps, that is 0..62 silent ones. Noise is `ChipNoise`. Delays are
-those above; nengo-loihi has none. No width of the neurons of Loihi 2 is public, so
+the chip has 1..63 steps, that is 0..62 silent ones. Noise is `ChipNoise`. A golden file
+holds what nengo-loihi 1.1.0 gives for neurons with all of this. Delays are those above;
+nengo-loihi has none. No width of the neurons of Loihi 2 is public, so
 other neurons and graded input are refused.
 """
 

@@ -23,6 +23,7 @@ from hardware.emulator import ChipNoise
 from hardware.fuzz import MODELS, random_case
 from hardware.verification import verify
 from spikelearn.errors import HardwareError, InvalidValue, UnknownName
+from tests.hardware import make_chip_golden
 from tests.hardware.networks import (
     atrlif,
     random_input,
@@ -126,6 +127,24 @@ def test_chip_kernel_equals_its_naive_twin(
         twin_noise = pair if target == "current" else pair[::-1]
     record = emulator.run(net, x, fidelity="chip", noise=noise)
     agree(record, integer.run(net, x, "chip", twin_noise))
+
+
+@pytest.mark.golden
+def test_chip_neurons_give_the_numbers_of_nengo_loihi():
+    """Bit for bit its `CompartmentState`: accumulator, wraps, refractoriness, noise."""
+    totals = {"n_spikes": 0, "u_wraps": 0, "v_saturations": 0}
+    with np.load(make_chip_golden.GOLDEN, allow_pickle=False) as golden:
+        for number, (net, x, noise) in enumerate(make_chip_golden.chip_cases()):
+            record = emulator.run(net, x, fidelity="chip", noise=noise)
+            for name in ("u", "v", "spikes"):
+                got, expected = getattr(record, name)[:, 0], golden[f"{number}/{name}"]
+                assert np.array_equal(got, expected), (number, name)
+            for name in totals:
+                totals[name] += getattr(record, name)
+            lava = emulator.run(net, x)
+            if noise is not None or net.neurons.refractory.any():
+                assert not np.array_equal(lava.v, record.v)  # the switch does something
+    assert totals["n_spikes"] > 1000 and totals["u_wraps"] > 100
 
 
 def chip_noise(k, exponent, offset):
