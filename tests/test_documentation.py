@@ -70,6 +70,7 @@ EXAMPLES = {
     "04_learn_from_reward.py": ("--iterations", "3"),
     "05_brunel.py": ("--quick", "--out", "figures"),
     "06_flossing.py": ("--iterations", "3", "--out", "figures"),
+    "10_integer_models.py": ("--networks", "5"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),
