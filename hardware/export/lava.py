@@ -26,33 +26,18 @@ from typing import Any
 
 import numpy as np
 
-from hardware.description import (
-    ATRLIFParameters,
-    Connection,
-    NetworkDescription,
-    NeuronParameters,
-    TernaryParameters,
-)
+from hardware.description import NetworkDescription
 from hardware.emulator import check_input
+from hardware.export import _processes as processes
 from hardware.lava_processes import _lava
-from hardware.neurons import (
-    LAVA_ADAPTIVE,
-    LAVA_ATRLIF,
-    LAVA_LIF,
-    LAVA_RESET,
-    LAVA_TERNARY,
-)
 from spikelearn.errors import require
 from spikelearn.files import write_text
 
 __all__ = ["LavaGraph", "LavaRecord", "build", "write_script"]
 
-NEURON_LATENCY = 1
+NEURON_LATENCY = processes.NEURON_LATENCY
 READOUT_LATENCY = 2
-READOUT_THRESHOLD = 131_071
-NO_SYNAPTIC_MEMORY = 4095
 SIGNED_MESSAGE_BITS = 2
-FIRST_STEP = NEURON_LATENCY + 1  # Lava's number of the neurons' step t = 0, from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +158,9 @@ class LavaGraph:
         )
         inner = slice(NEURON_LATENCY, NEURON_LATENCY + self.steps)
         outer = slice(READOUT_LATENCY, READOUT_LATENCY + self.steps)
-        neurons = open_record(_record_path(self.record_folder, "neurons"))[inner]
-        readout = open_record(_record_path(self.record_folder, "readout"))[outer]
+        folder, path = self.record_folder, processes.record_path
+        neurons = open_record(path(folder, "neurons"))[inner]
+        readout = open_record(path(folder, "readout"))[outer]
         states = {name: np.array(neurons[:, k]) for k, name in enumerate(STATES)}
         signed = self.description.neurons.lowest_spike < 0
         states["spikes"] = states["spikes"].astype(np.int8 if signed else np.uint8)
@@ -221,13 +207,13 @@ def build(
     padding = np.zeros((READOUT_LATENCY, description.n_in), np.int32)
     source = RingBuffer(data=np.concatenate([checked, padding]).T.copy())
     signed = SIGNED_MESSAGE_BITS if description.neurons.lowest_spike < 0 else 0
-    w_in, in_model = _synapses(description.w_in, description.input_bits)
-    w_rec, rec_model = _synapses(description.w_rec, signed)
-    w_out, out_model = _synapses(description.w_out, signed)
+    w_in, in_model = processes.synapses(description.w_in, description.input_bits)
+    w_rec, rec_model = processes.synapses(description.w_rec, signed)
+    w_out, out_model = processes.synapses(description.w_out, signed)
     folder = None if record_folder is None else Path(record_folder)
     steps = len(x) + READOUT_LATENCY
-    neurons, neuron_model = _neurons(description, folder, steps)
-    readout, readout_model = _readout(description, folder, steps)
+    neurons, neuron_model = processes.neurons(description, folder, steps)
+    readout, readout_model = processes.readout(description, folder, steps)
     source.s_out.connect(w_in.s_in)
     w_in.a_out.connect(neurons.a_in)
     neurons.s_out.connect(w_rec.s_in)
@@ -254,131 +240,6 @@ def build(
         models=models,
         record_folder=folder,
     )
-
-
-def _synapses(connection: Connection, message_bits: int = 0) -> tuple[Any, type]:
-    """Return the process of a block; message bits > 0 keep values other than 1."""
-    from lava.proc.dense.models import PyDelayDenseModelBitAcc, PyDenseModelBitAcc
-    from lava.proc.dense.process import DelayDense, Dense
-    from lava.proc.sparse.models import PySparseModelBitAcc
-    from lava.proc.sparse.process import Sparse
-    from lava.utils.weightutils import SignMode
-
-    weights = connection.weights.astype(np.int32)
-    options = {
-        "weight_exp": connection.exponent,
-        "num_weight_bits": connection.bits,
-        "sign_mode": SignMode[connection.sign.upper()],
-        "num_message_bits": message_bits,
-    }
-    if connection.delays is not None:
-        delays = connection.delays.astype(int)
-        process = DelayDense(weights=weights, delays=delays, **options)
-        return process, PyDelayDenseModelBitAcc
-    if connection.process == "sparse":
-        return Sparse(weights=weights, **options), PySparseModelBitAcc
-    return Dense(weights=weights, **options), PyDenseModelBitAcc
-
-
-def _neurons(
-    description: NetworkDescription, folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    """Return the process of the neurons; its bias is set later, see the module."""
-    cell = description.neurons
-    shape = (description.n_rec,)
-    registers: dict[str, Any] = {
-        name: getattr(cell, name).copy() for name in cell.registers
-    }
-    registers |= {"shape": shape, "bias_mant": np.zeros(shape, np.int32)}
-    if isinstance(cell, ATRLIFParameters):
-        for name in ("delta_i", "delta_v", "delta_theta", "delta_r"):
-            registers[name] = registers[name] / 4096
-        registers["theta_step"] = registers["theta_step"][:1]
-    elif isinstance(cell, TernaryParameters):
-        for name in ("vth_hi", "vth_lo"):
-            registers[name] = registers[name][:1]
-    elif isinstance(cell, NeuronParameters) and cell.plain_lif:
-        for name in ("beta", "db", "refractory"):
-            del registers[name]
-        if cell.reset_interval:
-            offset = (cell.reset_offset + FIRST_STEP) % cell.reset_interval
-            registers["reset_interval"] = cell.reset_interval
-            registers["reset_offset"] = offset
-    elif isinstance(cell, NeuronParameters):
-        registers["reset"] = cell.reset
-    return _process(cell.lava_process, "neurons", registers, folder, steps)
-
-
-def _readout(
-    description: NetworkDescription, folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    shape = (description.n_out,)
-    registers = {
-        "shape": shape,
-        "du": np.full(shape, NO_SYNAPTIC_MEMORY, np.int32),
-        "dv": description.readout.dv.copy(),
-        "bias_mant": np.zeros(shape, np.int32),
-        "bias_exp": description.readout.bias_exp.copy(),
-        "vth": np.full(shape, READOUT_THRESHOLD, np.int32),
-    }
-    return _process(LAVA_LIF, "readout", registers, folder, steps)
-
-
-def _process(
-    kind: str, name: str, registers: dict[str, Any], folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    """Return a process of neurons and its model, which records if there is a folder."""
-    from lava.proc.atrlif import models as atrlif_models
-    from lava.proc.atrlif.process import ATRLIF
-    from lava.proc.lif import models as lif_models
-    from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
-
-    from hardware.lava_processes.adaptive_lif.models import PyAdaptiveLIFModel
-    from hardware.lava_processes.adaptive_lif.process import AdaptiveLIF
-    from hardware.lava_processes.recording import models as recording
-
-    table: dict[str, tuple[Any, type, type]] = {
-        LAVA_LIF: (LIF, lif_models.PyLifModelBitAcc, recording.RecordingLIFModel),
-        LAVA_RESET: (
-            LIFReset,
-            lif_models.PyLifResetModelBitAcc,
-            recording.RecordingLIFResetModel,
-        ),
-        LAVA_TERNARY: (
-            TernaryLIF,
-            lif_models.PyTernLifModelFixed,
-            recording.RecordingTernaryLIFModel,
-        ),
-        LAVA_ATRLIF: (
-            ATRLIF,
-            atrlif_models.PyATRLIFModelFixed,
-            recording.RecordingATRLIFModel,
-        ),
-        LAVA_ADAPTIVE: (
-            AdaptiveLIF,
-            PyAdaptiveLIFModel,
-            recording.RecordingAdaptiveLIFModel,
-        ),
-    }
-    process, plain, recorder = table[kind]
-    made = process(**registers, name=name)
-    if folder is None:
-        return made, plain
-    path = _create_record(folder, name, steps, registers["shape"][0])
-    made.proc_params["record_path"] = path
-    return made, recorder
-
-
-def _record_path(folder: Path | None, name: str) -> Path:
-    return Path(folder or ".") / f"{name}.npy"
-
-
-def _create_record(folder: Path, name: str, steps: int, size: int) -> str:
-    from hardware.lava_processes.recording.models import create
-
-    path = _record_path(folder.resolve(), name)
-    create(path, steps, size)
-    return str(path)
 
 
 _SCRIPT = '''"""Run an integer network in Lava and compare it with its test vectors.
