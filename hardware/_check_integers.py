@@ -18,6 +18,12 @@ from hardware._findings import (
 from hardware._violations import Violation
 from hardware.description import Connection, NetworkDescription
 from hardware.mapping import Mapping
+from hardware.neurons import (
+    ATRLIFParameters,
+    NeuronParameters,
+    Neurons,
+    TernaryParameters,
+)
 from hardware.rounding import UNIT, tau_of_register
 
 __all__ = ["integer_findings"]
@@ -29,23 +35,51 @@ def integer_findings(
     limits: Limits, network: NetworkDescription, mapping: Mapping | None
 ) -> list[Violation]:
     """Return what of the registers and weights does not fit."""
-    neurons = network.neurons
     found = input_findings(limits, network.input_bits)
     for name in ("w_in", "w_rec", "w_out"):
         found += _block_findings(limits, name, getattr(network, name))
     found += _register_findings(limits, network)
     found += _decays(limits, network)
+    found += _mechanisms(limits, network.neurons)
+    found += _overflows(limits, network)
+    profiles = np.stack(list(_profile(network.neurons)))
+    readout = np.zeros(len(profiles), np.int64)
+    readout[:2] = 0xFFF, int(network.readout.dv[0])  # du: no memory
+    sizes = (_threshold(network.neurons), readout, network.n_out)
+    return found + profile_findings(limits, mapping, profiles, *sizes)
+
+
+def _mechanisms(limits: Limits, neurons: Neurons) -> list[Violation]:
+    """Return what neurons do that a chip has not."""
+    if isinstance(neurons, ATRLIFParameters):
+        return adaptation_findings(limits, "neurons.theta_step")
+    if isinstance(neurons, TernaryParameters):
+        if limits.ask("message_bits") != 0:
+            return []
+        remedy = "Use LIF neurons, or a chip with graded spikes"
+        return [Violation("neurons", "with spikes 0 and 1", "-1, 0 and 1", remedy)]
     silent = int(neurons.refractory.max())
     where, remedy = "neurons.refractory", "Use a shorter refractory time"
-    found += above(limits, "refractory_max", where, silent, "steps", remedy)
+    found = above(limits, "refractory_max", where, silent, "steps", remedy)
     found += reset_findings(limits, "neurons.reset", neurons.reset)
     if neurons.beta.any():
         found += adaptation_findings(limits, "neurons.beta")
-    found += _overflows(limits, network)
-    profiles = np.stack([neurons.du, neurons.dv, neurons.refractory])
-    readout = np.array([0xFFF, int(network.readout.dv[0]), 0])  # du: no memory
-    sizes = (neurons.vth, readout, network.n_out)
-    return found + profile_findings(limits, mapping, profiles, *sizes)
+    return found
+
+
+def _profile(neurons: Neurons) -> tuple[np.ndarray, ...]:
+    """Return the constants of a compartment profile; current and membrane first."""
+    if isinstance(neurons, ATRLIFParameters):
+        return neurons.delta_i, neurons.delta_v, neurons.delta_theta, neurons.delta_r
+    if isinstance(neurons, TernaryParameters):
+        return neurons.du, neurons.dv
+    return neurons.du, neurons.dv, neurons.refractory
+
+
+def _threshold(neurons: Neurons) -> np.ndarray:
+    if isinstance(neurons, ATRLIFParameters):
+        return neurons.theta_0
+    return neurons.vth_hi if isinstance(neurons, TernaryParameters) else neurons.vth
 
 
 def _block_findings(limits: Limits, name: str, block: Connection) -> list[Violation]:
@@ -53,6 +87,9 @@ def _block_findings(limits: Limits, name: str, block: Connection) -> list[Violat
     found = width_findings(limits, "weight_bits", f"{name}.bits", block.bits, remedy)
     lowest = limits.ask("weight_exponent_min")
     highest = limits.ask("weight_exponent_max")
+    if block.delays is not None:
+        longest, remedy = int(block.delays.max()), "Use shorter delays"
+        found += above(limits, "delay_max", f"{name}.delays", longest, "steps", remedy)
     if None in (lowest, highest) or lowest <= block.exponent <= highest:
         return found
     limit, remedy = f"{lowest}..{highest}", "Scale the block, or quantise again"
@@ -67,7 +104,11 @@ def _register_findings(limits: Limits, network: NetworkDescription) -> list[Viol
     scale = "Scale weights, thresholds and biases down together"
     if width is not None:
         adaptive = limits.ask("adaptive_threshold") is not False
-        for name in ("vth", "beta") if adaptive else ("vth",):
+        names = ["vth", "vth_hi", "theta_0"]
+        names += ["beta", "theta_step"] if adaptive else []
+        for name in names:
+            if name not in network.neurons.registers:
+                continue
             values = getattr(network.neurons, name)
             found += _beyond(f"neurons.{name}", values, 0, 2**width - 1, scale)
     for part in ("neurons", "readout"):
@@ -94,12 +135,15 @@ def _beyond(
 
 def _decays(limits: Limits, network: NetworkDescription) -> list[Violation]:
     neurons, dt = network.neurons, network.dt
-    registers = {
-        "neurons.du": neurons.du + 1,
-        "neurons.dv": neurons.dv,
-        "readout.dv": network.readout.dv,
-        "neurons.db": neurons.db[neurons.beta > 0],
-    }
+    registers = {"readout.dv": network.readout.dv}
+    if isinstance(neurons, ATRLIFParameters):
+        registers["neurons.delta_i"] = neurons.delta_i + 1
+        for name in ("delta_v", "delta_theta", "delta_r"):
+            registers[f"neurons.{name}"] = getattr(neurons, name)
+    else:
+        registers |= {"neurons.du": neurons.du + 1, "neurons.dv": neurons.dv}
+    if isinstance(neurons, NeuronParameters):
+        registers["neurons.db"] = neurons.db[neurons.beta > 0]
     return [
         finding
         for place, register in registers.items()
@@ -120,7 +164,7 @@ def _overflows(limits: Limits, network: NetworkDescription) -> list[Violation]:
     unit = 1.0 if loihi else min(map(_step, (network.w_in, network.w_rec)))
     found = []
     voltage, current = limits.ask("voltage_bits"), limits.ask("current_bits")
-    threshold = int(network.neurons.vth.max()) * UNIT / unit
+    threshold = int(_threshold(network.neurons).max()) * UNIT / unit
     if voltage is not None and threshold > 2 ** (voltage - 1) - 1:
         limit = f"below the membrane's {2 ** (voltage - 1) - 1}"
         remedy = "Scale weights and thresholds down together, or use fewer bits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hardware._violations import Violation, integer_array
 
 if TYPE_CHECKING:
     from hardware.description import NetworkDescription, TestVectors
+    from hardware.neurons import NeuronParameters
 
 RESETS = ("subtract", "zero")
 SIGN_MODES = ("mixed", "excitatory", "inhibitory")
@@ -28,7 +30,18 @@ NEURON_LIMITS: dict[str, tuple[int, int, str]] = {
     "beta": (0, 131_071, "Scale the weights and the adaptation down together"),
     "db": (0, 4096, "Choose an adaptation time constant that 12 bits can hold"),
     "refractory": (0, 63, "Use a shorter refractory time or a larger dt"),
+    "vth_hi": (0, 131_071, "Scale the weights and the thresholds down together"),
+    "vth_lo": (-131_072, 0, "Scale the weights and the thresholds down together"),
+    "delta_i": (0, 4095, "Choose a synaptic time constant that 12 bits can hold"),
+    "delta_v": (0, 4095, "Choose a membrane time constant that 12 bits can hold"),
+    "delta_theta": (0, 4095, "Choose an adaptation time constant that 12 bits hold"),
+    "delta_r": (0, 4095, "Choose a refractory time constant that 12 bits can hold"),
+    "theta_0": (1, 4095, "Scale the weights and the threshold together"),
+    "theta_step": (0, 4095, "Scale the weights and the threshold step down together"),
 }
+MAX_DELAY = 62
+PROCESSES = ("dense", "sparse")
+MAX_RESET_INTERVAL = 2**31 - 1
 
 
 def keep_bits(weights: np.ndarray, bits: int, sign: str) -> np.ndarray:
@@ -63,7 +76,7 @@ def unless(
     return [] if condition else [Violation(place, limit, str(value), remedy)]
 
 
-def freeze_registers(owner: Any, names: list[str]) -> list[Violation]:
+def freeze_registers(owner: Any, names: Sequence[str]) -> list[Violation]:
     problems: list[Violation] = []
     sizes = {}
     for name in names:
@@ -78,6 +91,42 @@ def freeze_registers(owner: Any, names: list[str]) -> list[Violation]:
         limit = "of one common shape"
         problems.append(Violation("registers", limit, shown, "One value per neuron"))
     return problems
+
+
+def periodic_reset_violations(neurons: NeuronParameters) -> list[Violation]:
+    interval, offset = neurons.reset_interval, neurons.reset_offset
+    interval_ok = is_integer(interval) and 0 <= interval <= MAX_RESET_INTERVAL
+    problems = unless(
+        interval_ok,
+        "reset_interval",
+        f"an integer 0..{MAX_RESET_INTERVAL}",
+        interval,
+        "0 stands for never",
+    )
+    highest = max(interval - 1, 0) if interval_ok else MAX_RESET_INTERVAL
+    problems += unless(
+        is_integer(offset) and 0 <= offset <= highest,
+        "reset_offset",
+        f"an integer 0..{highest}, below the interval",
+        offset,
+        "Take the remainder of its division by the interval",
+    )
+    problems += unless(
+        bool(not interval or neurons.plain_lif),
+        "reset_interval",
+        "0 with adaptation, refractoriness or reset 'subtract'",
+        interval,
+        "Lava's LIFReset has none of them",
+    )
+    return problems
+
+
+def common_value_violation(place: str, register: np.ndarray) -> list[Violation]:
+    if register.size == 0 or (register == register[0]).all():
+        return []
+    shown = f"{int(register.min())}..{int(register.max())}"
+    remedy = "Lava's process holds one value for the population"
+    return [Violation(place, "the same for all neurons", shown, remedy)]
 
 
 def kept_bits_violation(weights: np.ndarray, bits: int, sign: str) -> list[Violation]:
@@ -112,15 +161,36 @@ def trailing_zeros_violation(weights: np.ndarray, zeros: int) -> list[Violation]
     ]
 
 
+def delay_violations(
+    weights: np.ndarray | None, delays: np.ndarray, process: str
+) -> list[Violation]:
+    problems = unless(
+        weights is None or delays.shape == weights.shape,
+        "delays",
+        "of the shape of the weights",
+        delays.shape,
+        "One delay per synapse",
+    )
+    problems += unless(
+        process != "sparse",
+        "process",
+        "'dense' when there are delays",
+        repr(process),
+        "Lava's DelayDense is the process with delays that the emulator equals",
+    )
+    return problems
+
+
 def network_shape_violations(network: NetworkDescription) -> list[Violation]:
     n_rec, n_in = network.w_in.weights.shape
     n_out = network.w_out.weights.shape[0]
+    first = network.neurons.registers[0]
     remedy = "All parts must agree on the number of neurons"
     problems = []
     for place, got, wanted in (
         ("w_rec.weights", network.w_rec.weights.shape, (n_rec, n_rec)),
         ("w_out.weights", network.w_out.weights.shape, (n_out, n_rec)),
-        ("neurons.du", network.neurons.du.shape, (n_rec,)),
+        (f"neurons.{first}", getattr(network.neurons, first).shape, (n_rec,)),
         ("readout.dv", network.readout.dv.shape, (n_out,)),
     ):
         problems += unless(got == wanted, place, f"of shape {wanted}", got, remedy)
@@ -168,6 +238,13 @@ def vector_violations(
         problems += unless(
             got == wanted, f"vectors.{name}", f"{wanted} wide", got, remedy
         )
+    if (vectors.spikes < network.neurons.lowest_spike).any():
+        limit = f"at least {network.neurons.lowest_spike}"
+        problems.append(Violation("vectors.spikes", limit, "-1", remedy))
+    if (vectors.r is None) is (network.neurons.kind == "atrlif"):
+        limit = "there for ATRLIF neurons and only for them"
+        shown = "None" if vectors.r is None else "an array"
+        problems.append(Violation("vectors.r", limit, shown, remedy))
     x = vectors.x
     if x.size and (x.min() < 0 or x.max() > network.input_max):
         shown = f"{int(x.min())}..{int(x.max())}"

@@ -21,38 +21,53 @@ from hardware.description import (
     ReadoutParameters,
     TestVectors,
 )
+from hardware.neurons import NEURON_KINDS
 from spikelearn.errors import FileFormatError, HardwareError
 from spikelearn.files import open_hdf5, read_array, read_group, write_hdf5
 
 __all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "save", "to_json"]
 
 KIND = "network_description"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_JSON_BYTES = 2**28
 MAX_METADATA_BYTES = 2**20
 
 _CONNECTIONS = ("w_in", "w_rec", "w_out")
 _CONNECTION_ATTRIBUTES = ("exponent", "bits", "sign")
-_NEURON_ARRAYS = (
-    "du",
-    "dv",
-    "bias_mant",
-    "bias_exp",
-    "vth",
-    "beta",
-    "db",
-    "refractory",
-)
+_RESET_ATTRIBUTES = {"reset": str, "reset_interval": int, "reset_offset": int}
 _READOUT_ARRAYS = ("dv", "bias_mant", "bias_exp")
 _VECTOR_ARRAYS = ("x", "u", "v", "b", "spikes", "y")
 _PLAIN = ("input_bits", "dt", "metadata")
+# What version 2 added; absent keys have the values of version 1.
+_NEW_IN_CONNECTION = ("process", "delays")
+_NEW_IN_NEURONS = ("kind", "reset_interval", "reset_offset")
+
+
+def _version(network: NetworkDescription) -> int:
+    """Return the oldest format version that can say what a network is."""
+    cell = network.neurons
+    blocks = [getattr(network, name) for name in _CONNECTIONS]
+    old = all(block.delays is None and block.process == "dense" for block in blocks)
+    old &= isinstance(cell, NeuronParameters) and not cell.reset_interval
+    return 1 if old else 2
+
+
+def _reset_attributes(network: NetworkDescription, version: int) -> dict[str, Any]:
+    """Return the attributes of the neurons that are no registers."""
+    cell = network.neurons
+    names = _RESET_ATTRIBUTES if isinstance(cell, NeuronParameters) else ()
+    attributes = {name: getattr(cell, name) for name in names}
+    if version == 1:
+        return {"reset": attributes["reset"]}
+    return {"kind": cell.kind} | attributes
 
 
 def to_json(network: NetworkDescription) -> str:
     """Return the description without vectors as JSON; see `NetworkDescription`."""
+    version = _version(network)
     document: dict[str, Any] = {
         "kind": KIND,
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "input_bits": network.input_bits,
         "dt": network.dt,
         "metadata": network.metadata,
@@ -61,9 +76,12 @@ def to_json(network: NetworkDescription) -> str:
         block = getattr(network, name)
         document[name] = {key: getattr(block, key) for key in _CONNECTION_ATTRIBUTES}
         document[name]["weights"] = block.weights.tolist()
+        if version > 1:
+            delays = None if block.delays is None else block.delays.tolist()
+            document[name] |= {"process": block.process, "delays": delays}
     neurons, readout = network.neurons, network.readout
-    document["neurons"] = {k: getattr(neurons, k).tolist() for k in _NEURON_ARRAYS}
-    document["neurons"]["reset"] = neurons.reset
+    registers = {k: getattr(neurons, k).tolist() for k in neurons.registers}
+    document["neurons"] = registers | _reset_attributes(network, version)
     document["readout"] = {k: getattr(readout, k).tolist() for k in _READOUT_ARRAYS}
     return json.dumps(document, allow_nan=False)
 
@@ -99,6 +117,7 @@ def from_json(text: str | bytes) -> NetworkDescription:
 
 def save(network: NetworkDescription, path: str | Path) -> None:
     """Write the HDF5 file; see `NetworkDescription.save`."""
+    version = _version(network)
 
     def fill(file: h5py.File) -> None:
         file.attrs["input_bits"] = network.input_bits
@@ -110,16 +129,22 @@ def save(network: NetworkDescription, path: str | Path) -> None:
             _write_arrays(group, block, ("weights",))
             for key in _CONNECTION_ATTRIBUTES:
                 group.attrs[key] = getattr(block, key)
+            if version > 1:
+                group.attrs["process"] = block.process
+            if block.delays is not None:
+                _write_arrays(group, block, ("delays",))
         neurons = file.create_group("neurons")
-        _write_arrays(neurons, network.neurons, _NEURON_ARRAYS)
-        neurons.attrs["reset"] = network.neurons.reset
+        _write_arrays(neurons, network.neurons, network.neurons.registers)
+        neurons.attrs.update(_reset_attributes(network, version))
         _write_arrays(file.create_group("readout"), network.readout, _READOUT_ARRAYS)
         if network.vectors is not None:
             _write_arrays(file.create_group("vectors"), network.vectors, _VECTOR_ARRAYS)
+            if network.vectors.r is not None:
+                _write_arrays(file["vectors"], network.vectors, ("r",))
             if network.vectors.label is not None:
                 file["vectors/label"] = network.vectors.label
 
-    write_hdf5(path, KIND, FORMAT_VERSION, fill)
+    write_hdf5(path, KIND, version, fill)
 
 
 def _write_arrays(group: h5py.Group, owner: Any, names: Iterable[str]) -> None:
@@ -149,19 +174,36 @@ def _read_document(where: str, file: h5py.File) -> dict[str, Any]:
         document[name]["sign"] = _scalar(where, group, "sign", str)
         for key in ("exponent", "bits"):
             document[name][key] = _scalar(where, group, key, int)
-    neurons = read_group(where, file, "neurons")
-    document["neurons"] = _read_arrays(where, neurons, _NEURON_ARRAYS, ndim=1)
-    document["neurons"]["reset"] = _scalar(where, neurons, "reset", str)
+        if "process" in group.attrs:
+            document[name]["process"] = _scalar(where, group, "process", str)
+        if "delays" in group:
+            document[name]["delays"] = read_array(where, group, "delays", ndim=2)
+    document["neurons"] = _read_neurons(where, read_group(where, file, "neurons"))
     readout = read_group(where, file, "readout")
     document["readout"] = _read_arrays(where, readout, _READOUT_ARRAYS, ndim=1)
     if "vectors" in file:
         vectors = read_group(where, file, "vectors")
         arrays = _read_arrays(where, vectors, _VECTOR_ARRAYS, ndim=3)
-        arrays["label"] = None
+        arrays |= {"label": None, "r": None}
         if "label" in vectors:
             arrays["label"] = read_array(where, vectors, "label", ndim=1)
+        if "r" in vectors:
+            arrays["r"] = read_array(where, vectors, "r", ndim=3)
         document["vectors"] = arrays
     return document
+
+
+def _read_neurons(where: str, group: h5py.Group) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "kind" in group.attrs:
+        found["kind"] = _scalar(where, group, "kind", str)
+    kind = _kind(where, found)
+    found |= _read_arrays(where, group, NEURON_KINDS[kind].registers, ndim=1)
+    if kind == NeuronParameters.kind:
+        for name, type_ in _RESET_ATTRIBUTES.items():
+            if name in group.attrs or name not in _NEW_IN_NEURONS:
+                found[name] = _scalar(where, group, name, type_)
+    return found
 
 
 def _read_arrays(
@@ -192,37 +234,66 @@ def _read_metadata(where: str, file: h5py.File) -> Any:
         raise FileFormatError(f"{where}: metadata is not JSON: {error}.") from error
 
 
-def _expect_keys(where: str, value: Any, names: Iterable[str]) -> None:
+def _expect_keys(
+    where: str, value: Any, names: Iterable[str], optional: Iterable[str] = ()
+) -> None:
     wanted = set(names)
     if not isinstance(value, dict):
         shown = type(value).__name__
         raise FileFormatError(f"{where} must be an object; got {shown}.")
-    missing, extra = sorted(wanted - set(value)), sorted(set(value) - wanted)
+    missing, extra = sorted(wanted - set(value)), set(value) - wanted
+    extra -= set(optional)
     if missing or extra:
         raise FileFormatError(
             f"{where} must have the keys {', '.join(sorted(wanted))}; missing: "
-            f"{', '.join(missing) or 'none'}; unknown: {', '.join(extra) or 'none'}."
+            f"{', '.join(missing) or 'none'}; unknown: "
+            f"{', '.join(sorted(extra)) or 'none'}."
         )
+
+
+def _kind(where: str, neurons: dict[str, Any]) -> str:
+    """Return the kind of the neurons, which version 1 does not state."""
+    kind = neurons.get("kind", NeuronParameters.kind)
+    if not isinstance(kind, str) or kind not in NEURON_KINDS:
+        raise FileFormatError(
+            f"{where}: neurons.kind must be one of {', '.join(NEURON_KINDS)}; got "
+            f"{kind!r:.60}."
+        )
+    return kind
+
+
+def _check_keys(where: str, document: dict[str, Any]) -> None:
+    for name in _CONNECTIONS:
+        keys = ("weights", *_CONNECTION_ATTRIBUTES)
+        _expect_keys(f"{where}: {name}", document[name], keys, _NEW_IN_CONNECTION)
+    place, neurons = f"{where}: neurons", document["neurons"]
+    _expect_keys(place, neurons, (), neurons)
+    kind = _kind(where, neurons)
+    registers = NEURON_KINDS[kind].registers
+    if kind == NeuronParameters.kind:
+        _expect_keys(place, neurons, (*registers, "reset"), _NEW_IN_NEURONS)
+    else:
+        _expect_keys(place, neurons, (*registers, "kind"))
+    _expect_keys(f"{where}: readout", document["readout"], _READOUT_ARRAYS)
 
 
 def _build(where: str, document: dict[str, Any]) -> NetworkDescription:
     """Build the parts, collecting what each of them refuses."""
-    for name in _CONNECTIONS:
-        keys = ("weights", *_CONNECTION_ATTRIBUTES)
-        _expect_keys(f"{where}: {name}", document[name], keys)
-    _expect_keys(f"{where}: neurons", document["neurons"], (*_NEURON_ARRAYS, "reset"))
-    _expect_keys(f"{where}: readout", document["readout"], _READOUT_ARRAYS)
-    classes = dict.fromkeys(_CONNECTIONS, Connection) | {
-        "neurons": NeuronParameters,
+    _check_keys(where, document)
+    neurons = dict(document["neurons"])
+    kind = NEURON_KINDS[neurons.pop("kind", NeuronParameters.kind)]
+    document = document | {"neurons": neurons}
+    classes: dict[str, Any] = dict.fromkeys(_CONNECTIONS, Connection) | {
+        "neurons": kind,
         "readout": ReadoutParameters,
     }
     if "vectors" in document:
         classes["vectors"] = TestVectors
     parts: dict[str, Any] = {}
     problems = []
-    for name, kind in classes.items():
+    for name, part in classes.items():
         try:
-            parts[name] = kind(**document[name])
+            parts[name] = part(**document[name])
         except (HardwareError, ValueError, TypeError) as error:
             problems.append(f"{name}: {error}")
     if not problems:

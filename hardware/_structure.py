@@ -81,12 +81,20 @@ def structure_of(
     sizes = (network.n_in, network.n_rec, network.n_out)
     if isinstance(network, NetworkDescription):
         given = {name: getattr(network, name) for name in NAMES}
-        blocks = [Block(k, w.weights != 0, w.bits) for k, w in given.items()]
+        blocks = [
+            Block(k, w.weights != 0, w.bits, _delay_bits(w.delays))
+            for k, w in given.items()
+        ]
         return Structure(*sizes, *blocks)
-    extra = int(np.max(network.delay)) - 1  # one step is that of every synapse
-    delay_bits = {"w_rec": extra.bit_length()}
+    # One step is that of every synapse.
+    delay_bits = {"w_rec": _delay_bits(np.asarray(network.delay) - 1)}
     blocks = [
         Block(name, network.masks[name], bits, delay_bits.get(name, 0))
         for name in NAMES
     ]
     return Structure(*sizes, *blocks)
+
+
+def _delay_bits(delays: np.ndarray | None) -> int:
+    """Return how many bits a delay beyond the one step of every synapse takes."""
+    return 0 if delays is None else int(np.max(delays)).bit_length()

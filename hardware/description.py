@@ -16,12 +16,13 @@ import numpy as np
 
 from hardware._checks import (
     EXPONENT_RANGE,
+    MAX_DELAY,
     MAX_INPUT_BITS,
-    NEURON_LIMITS,
+    PROCESSES,
     RESETS,
     SCALE,
     SIGN_MODES,
-    freeze_registers,
+    delay_violations,
     is_integer,
     keep_bits,
     kept_bits_violation,
@@ -32,43 +33,39 @@ from hardware._checks import (
     vector_violations,
 )
 from hardware._violations import Violation, integer_array, raise_violations
+from hardware.neurons import (
+    LAVA_ADAPTIVE,
+    LAVA_LIF,
+    ArrayValues,
+    ATRLIFParameters,
+    NeuronParameters,
+    Neurons,
+    ReadoutParameters,
+    TernaryParameters,
+)
+from spikelearn.errors import HardwareError
 
 __all__ = [
     "LAVA_ADAPTIVE",
     "LAVA_LIF",
+    "PROCESSES",
     "RESETS",
     "SIGN_MODES",
+    "ATRLIFParameters",
     "Connection",
     "NetworkDescription",
     "NeuronParameters",
+    "Neurons",
     "ReadoutParameters",
+    "TernaryParameters",
     "TestVectors",
     "keep_bits",
 ]
 
 
-LAVA_LIF = "lava.proc.lif.LIF"
-LAVA_ADAPTIVE = "hardware AdaptiveLIF run by Lava"
-
-
-class _Values:
-    """Equality of dataclasses that hold arrays."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        mine, theirs = vars(self), vars(other)
-        return all(
-            np.array_equal(value, theirs[name])
-            if isinstance(value, np.ndarray)
-            else value == theirs[name]
-            for name, value in mine.items()
-        )
-
-
 @dataclass(frozen=True, eq=False)
-class Connection(_Values):
-    """A dense block of synapses.
+class Connection(ArrayValues):
+    """A block of synapses between two populations.
 
     Attributes
     ----------
@@ -82,6 +79,12 @@ class Connection(_Values):
         1..8 bits of a stored weight.
     sign
         `"mixed"`, `"excitatory"` or `"inhibitory"`.
+    delays
+        uint8 `(post, pre)`, 0..62 steps that a spike needs beyond the step it needs
+        anyway, or None. With an array Lava's process is `DelayDense`.
+    process
+        `"dense"` or `"sparse"`: the process that Lava gets. The numbers are the same;
+        a sparse block has no delays.
 
     Raises
     ------
@@ -93,9 +96,11 @@ class Connection(_Values):
     exponent: int
     bits: int = 8
     sign: str = "mixed"
+    delays: np.ndarray | None = None
+    process: str = "dense"
 
     def __post_init__(self) -> None:
-        """Check, convert and freeze the weights."""
+        """Check, convert and freeze weights and delays."""
         weights, problems = integer_array(
             "weights", self.weights, 2, -256, 255, np.int16, SCALE
         )
@@ -119,101 +124,35 @@ class Connection(_Values):
             problems += kept_bits_violation(weights, int(self.bits), self.sign)
         if weights is not None and exponent_ok and self.exponent < 0:
             problems += trailing_zeros_violation(weights, -int(self.exponent))
+        problems += unless(
+            self.process in PROCESSES,
+            "process",
+            f"one of {', '.join(PROCESSES)}",
+            repr(self.process),
+            "dense always works",
+        )
+        delays = None
+        if self.delays is not None:
+            delays, found = integer_array(
+                "delays", self.delays, 2, 0, MAX_DELAY, np.uint8, "Use shorter delays"
+            )
+            problems += found
+            if delays is not None:
+                problems += delay_violations(weights, delays, self.process)
         raise_violations("Connection", problems)
         object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "delays", delays)
         object.__setattr__(self, "exponent", int(self.exponent))
         object.__setattr__(self, "bits", int(self.bits))
 
-
-@dataclass(frozen=True, eq=False)
-class NeuronParameters(_Values):
-    """Registers of the recurrent neurons, each int32 `(n_rec,)`, and their reset.
-
-    Attributes
-    ----------
-    du
-        0..4095; the synaptic current keeps `(4096 - (du + 1)) / 4096` per step.
-    dv
-        0..4095; the membrane keeps `(4096 - dv) / 4096` per step.
-    bias_mant, bias_exp
-        -4096..4095 and 0..7; `bias_mant << bias_exp` is added to `v` at every step.
-    vth
-        0..131071; the threshold is `vth << 6`.
-    beta, db
-        0..131071 and 0..4096; a spike adds `beta << 6` to the threshold from the next
-        step on, and this adaptation keeps `(4096 - db) / 4096` per step.
-    refractory
-        0..63 silent steps after a spike.
-    reset
-        `"subtract"`: `vth << 6` leaves `v` one step after the spike; `"zero"`: `v` is 0
-        right after the test.
-
-    Raises
-    ------
-    HardwareError
-        If a limit is broken; the message lists all of them.
-    """
-
-    du: np.ndarray
-    dv: np.ndarray
-    bias_mant: np.ndarray
-    bias_exp: np.ndarray
-    vth: np.ndarray
-    beta: np.ndarray
-    db: np.ndarray
-    refractory: np.ndarray
-    reset: str = "zero"
-
-    def __post_init__(self) -> None:
-        """Check, convert and freeze the registers."""
-        problems = freeze_registers(self, list(NEURON_LIMITS))
-        problems += unless(
-            self.reset in RESETS,
-            "reset",
-            f"one of {', '.join(RESETS)}",
-            repr(self.reset),
-            "Lava's own LIF resets to zero",
-        )
-        raise_violations("NeuronParameters", problems)
-
     @property
-    def plain_lif(self) -> bool:
-        """Whether Lava's own LIF process computes these neurons."""
-        return bool(
-            self.reset == "zero" and not self.beta.any() and not self.refractory.any()
-        )
-
-    @property
-    def lava_process(self) -> str:
-        """Name of the process that is these neurons in Lava."""
-        return LAVA_LIF if self.plain_lif else LAVA_ADAPTIVE
+    def longest_delay(self) -> int:
+        """The largest delay, 0 without delays."""
+        return 0 if self.delays is None else int(self.delays.max(initial=0))
 
 
 @dataclass(frozen=True, eq=False)
-class ReadoutParameters(_Values):
-    """Registers of the readout neurons, each int32 `(n_out,)`.
-
-    They are leaky integrators: LIF neurons without synaptic memory and with the largest
-    threshold there is. `dv`, `bias_mant`, `bias_exp` are as in `NeuronParameters`.
-
-    Raises
-    ------
-    HardwareError
-        If a limit is broken; the message lists all of them.
-    """
-
-    dv: np.ndarray
-    bias_mant: np.ndarray
-    bias_exp: np.ndarray
-
-    def __post_init__(self) -> None:
-        """Check, convert and freeze the registers."""
-        names = ["dv", "bias_mant", "bias_exp"]
-        raise_violations("ReadoutParameters", freeze_registers(self, names))
-
-
-@dataclass(frozen=True, eq=False)
-class TestVectors(_Values):
+class TestVectors(ArrayValues):
     """Inputs with the states that they must lead to, time first.
 
     Attributes
@@ -225,9 +164,11 @@ class TestVectors(_Values):
     u, v, b
         int32 `(T, S, n_rec)` current, membrane and adaptation after each step.
     spikes
-        uint8 `(T, S, n_rec)`.
+        uint8 `(T, S, n_rec)`, or int8 if there are spikes of -1.
     y
         int32 `(T, S, n_out)` readout.
+    r
+        int32 `(T, S, n_rec)` refractory state of ATRLIF neurons, else None.
 
     Raises
     ------
@@ -244,22 +185,22 @@ class TestVectors(_Values):
     b: np.ndarray
     spikes: np.ndarray
     y: np.ndarray
+    r: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check, convert and freeze the arrays."""
         remedy = "Record the vectors with hardware.emulator.run"
         problems: list[Violation] = []
-        for name in ("x", "u", "v", "b", "spikes", "y"):
-            high, dtype = (1, np.uint8) if name == "spikes" else (2**31 - 1, np.int32)
-            array, found = integer_array(
-                name,
-                getattr(self, name),
-                3,
-                -high - 1 if high > 1 else 0,
-                high,
-                dtype,
-                remedy,
-            )
+        for name in ("x", "u", "v", "b", "spikes", "y", "r"):
+            given = getattr(self, name)
+            if name == "r" and given is None:
+                continue
+            low, high = -(2**31), 2**31 - 1
+            dtype: type = np.int32
+            if name == "spikes":
+                signed = np.asarray(given).dtype.kind == "i" and (given < 0).any()
+                low, high, dtype = -1, 1, np.int8 if signed else np.uint8
+            array, found = integer_array(name, given, 3, low, high, dtype, remedy)
             problems += found
             object.__setattr__(self, name, array)
         if self.label is not None:
@@ -285,6 +226,8 @@ class TestVectors(_Values):
         }
         if self.label is not None:
             expected["label"] = (samples,)
+        if self.r is not None:
+            expected["r"] = (steps, samples, neurons)
         return [
             Violation(name, f"of shape {shape}", str(got), remedy)
             for name, shape in expected.items()
@@ -293,15 +236,18 @@ class TestVectors(_Values):
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkDescription(_Values):
+class NetworkDescription(ArrayValues):
     """A recurrent network with its readout, integers only.
 
     Attributes
     ----------
     w_in, w_rec, w_out
         Connections `(n_rec, n_in)`, `(n_rec, n_rec)` and `(n_out, n_rec)`.
-    neurons, readout
-        Registers of the neurons.
+    neurons
+        Registers of the recurrent neurons: `NeuronParameters` (LIF),
+        `TernaryParameters` or `ATRLIFParameters`; `neurons.kind` names them.
+    readout
+        Registers of the readout neurons.
     input_bits
         0: the input is binary spikes; k = 1..24: unsigned graded messages
         `0..2**k - 1`.
@@ -321,7 +267,7 @@ class NetworkDescription(_Values):
     w_in: Connection
     w_rec: Connection
     w_out: Connection
-    neurons: NeuronParameters
+    neurons: Neurons
     readout: ReadoutParameters
     input_bits: int = 0
     dt: float = 1.0
@@ -372,6 +318,22 @@ class NetworkDescription(_Values):
         return self.w_out.weights.shape[0]
 
     @property
+    def lif(self) -> NeuronParameters:
+        """The neurons, for code that knows only LIF neurons.
+
+        Raises
+        ------
+        HardwareError
+            If they are of another kind.
+        """
+        if not isinstance(self.neurons, NeuronParameters):
+            raise HardwareError(
+                f"neurons must be LIF neurons here; got {self.neurons.kind!r}. "
+                "(The emulator and Lava run the other kinds.)"
+            )
+        return self.neurons
+
+    @property
     def input_max(self) -> int:
         """Largest input value: 1 for binary spikes, else `2**input_bits - 1`."""
         return 1 if self.input_bits == 0 else 2**self.input_bits - 1
@@ -381,7 +343,10 @@ class NetworkDescription(_Values):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def save(self, path: str | Path) -> None:
-        """Write an HDF5 file (format version 1) atomically.
+        """Write an HDF5 file atomically.
+
+        Its format version is 1, or 2 if the network needs it: with delays, sparse
+        blocks, a periodic reset, or neurons of another kind than LIF.
 
         Raises
         ------

@@ -9,8 +9,9 @@ ParameterCount
     Weights of the three layers, present or not, and one bias of each neuron.
 Footprint
     Bytes of parameters and constants, each in the smallest integer of whole bytes that
-    holds its register: weights 1, decays 2, biases 2 + 1, thresholds and adaptation 4,
-    refractoriness 1. States are left out.
+    holds its register: weights 1, delays 1, decays 2, biases 2 + 1, thresholds of 17
+    bits and what spikes add to them 4 (2 of ATRLIF), refractoriness 1. States are left
+    out.
 ConnectionSparsity
     Share of weights that are 0, rounded to 4 decimals as the package does.
 ActivationSparsity
@@ -28,7 +29,8 @@ NeuronOperations
     `Effective Neuron Ops`: membrane updates times the operations of the cell;
     `Neuron Dense Ops`: the same for all neuron-steps. The package gives 4 operations
     for a leaky cell (`Leaky`), 6 (reset "subtract") or 8 ("zero") for one with a
-    synaptic current (`Synaptic`), and none for an adaptive threshold: None then.
+    synaptic current (`Synaptic`), and none for an adaptive threshold or a ternary
+    neuron: None then.
 """
 
 from __future__ import annotations
@@ -38,12 +40,20 @@ from typing import Any
 
 import numpy as np
 
-from hardware.description import NetworkDescription
+from hardware.description import NetworkDescription, NeuronParameters
 
 __all__ = ["WorkloadCounts", "count_workload", "neurobench_metrics"]
 
 VERSION = "2.3.0"
 NO_SYNAPTIC_MEMORY = 4095  # du
+REGISTER_BYTES = {  # 2, but for these
+    "bias_exp": 1,
+    "vth": 4,
+    "vth_hi": 4,
+    "vth_lo": 4,
+    "beta": 4,
+    "refractory": 1,
+}
 LEAKY = {"subtract": 4, "zero": 4}
 SYNAPTIC = {"subtract": 6, "zero": 8}
 
@@ -103,7 +113,7 @@ def count_workload(
     return WorkloadCounts(
         samples=samples,
         steps=steps,
-        spikes=int(spikes.sum(dtype=np.int64)),
+        spikes=int(np.count_nonzero(spikes)),
         membrane_updates=changed + v[:1].size,
         operations=operations,
     )
@@ -152,15 +162,17 @@ def neurobench_metrics(
 
 def footprint(network: NetworkDescription) -> int:
     """Return the bytes of weights and registers (see `Footprint` of this module)."""
-    weights = sum(b.weights.size for b in (network.w_in, network.w_rec, network.w_out))
-    neuron = 2 + 2 + 2 + 1 + 4 + 4 + 2 + 1  # du dv bias_mant bias_exp vth beta db ref.
+    blocks = (network.w_in, network.w_rec, network.w_out)
+    weights = sum(block.weights.size for block in blocks)
+    neuron = sum(REGISTER_BYTES.get(name, 2) for name in network.neurons.registers)
+    delays = sum(b.delays.size for b in blocks if b.delays is not None)
     readout = 2 + 2 + 1  # dv bias_mant bias_exp
-    return int(weights) + neuron * network.n_rec + readout * network.n_out
+    return weights + delays + neuron * network.n_rec + readout * network.n_out
 
 
 def _operations_per_update(network: NetworkDescription) -> int | None:
     neurons = network.neurons
-    if neurons.beta.any():
+    if not isinstance(neurons, NeuronParameters) or neurons.beta.any():
         return None
     leaky = bool((neurons.du == NO_SYNAPTIC_MEMORY).all())
     return (LEAKY if leaky else SYNAPTIC)[neurons.reset]

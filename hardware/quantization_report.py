@@ -138,7 +138,7 @@ def make_report(
     scales = Scales.of(description.metadata)
     scale, output_scale = scales.per_neuron(network), scales.output
     weights = effective_weights(network, description.input_bits)
-    cell, neurons = network.cell_constants, description.neurons
+    cell, neurons = network.cell_constants, description.lif
     readout, params = description.readout, network.params
     blocks = tuple(
         _block_report(name, getattr(description, name), weights[name], factor)

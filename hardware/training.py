@@ -247,7 +247,7 @@ def integer_record(
     `v` is the voltage as it met the threshold, which reset "zero" clears afterwards.
     """
     assert run.u is not None and run.b is not None and run.spikes is not None
-    cell, scales = description.neurons, Scales.of(description.metadata)
+    cell, scales = description.lif, Scales.of(description.metadata)
     scale = scales.per_neuron(network)
     bias = cell.bias_mant.astype(np.int64) << cell.bias_exp
     registers = np.stack([cell.dv, bias, cell.vth << 6, cell.refractory])

@@ -16,7 +16,7 @@ from spikelearn.errors import require, unknown_name
 __all__ = ["REFERENCES", "Difference", "VerificationReport", "compare", "verify"]
 
 REFERENCES = ("lava", "emulator")
-QUANTITIES = ("u", "v", "b", "spikes", "y")
+QUANTITIES = ("u", "v", "b", "r", "spikes", "y")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Difference:
     Attributes
     ----------
     quantity
-        `"u"`, `"v"`, `"b"`, `"spikes"` or `"y"`.
+        `"u"`, `"v"`, `"b"`, `"r"`, `"spikes"` or `"y"`.
     step, sample, unit
         Where it is.
     expected, got
@@ -52,8 +52,8 @@ class VerificationReport:
         stored test vectors.
     samples, steps
         Size of the comparison.
-    differing_u, differing_v, differing_b, differing_spikes, differing_y
-        Numbers of values that are not equal.
+    differing_u, differing_v, differing_b, differing_spikes, differing_y, differing_r
+        Numbers of values that are not equal; `r` is compared for ATRLIF neurons.
     n_spikes
         Spikes of the emulator: a silent network would show little.
     first
@@ -61,11 +61,11 @@ class VerificationReport:
     seconds
         Wall-clock time.
     neuron_process
-        What computed the recurrent neurons in Lava: its own `"lava.proc.lif.LIF"`, or
-        `"hardware AdaptiveLIF run by Lava"`, a process of this package, for neurons
-        with adaptation, refractoriness or reset "subtract", which Lava's LIF has not.
-        Synapses and readout are always Lava's own Dense and LIF. None against
-        `"emulator"`.
+        What computed the recurrent neurons in Lava: its own `"lava.proc.lif.LIF"`,
+        LIFReset, TernaryLIF or ATRLIF, or `"hardware AdaptiveLIF run by Lava"`, a
+        process of this package, for LIF neurons with adaptation, refractoriness or
+        reset "subtract", which Lava's LIF has not. Synapses and readout are always
+        Lava's own. None against `"emulator"`.
     """
 
     against: str
@@ -80,6 +80,7 @@ class VerificationReport:
     first: Difference | None
     seconds: float
     neuron_process: str | None = None
+    differing_r: int = 0
 
     @property
     def differing_values(self) -> int:
@@ -90,6 +91,7 @@ class VerificationReport:
             + self.differing_b
             + self.differing_spikes
             + self.differing_y
+            + self.differing_r
         )
 
     @property
@@ -185,8 +187,8 @@ def compare(
     record
         A run of the emulator with everything recorded.
     other
-        An object with `u`, `v`, `b`, `spikes`, `y` of the same shapes; more samples
-        than in `record` are left out.
+        An object with `u`, `v`, `b`, `spikes`, `y` of the same shapes, and `r` if the
+        record has it; more samples than in `record` are left out.
     against, seconds
         For the report.
 
@@ -200,6 +202,8 @@ def compare(
     differences: list[Difference] = []
     for name in QUANTITIES:
         expected = getattr(record, name)
+        if name == "r" and expected is None:
+            continue
         require(expected is not None, f"record.{name}", "must be recorded", None)
         got = getattr(other, name)[:, :samples]
         rule = f"must have the shape {expected.shape}"

@@ -75,6 +75,7 @@ EXAMPLES = {
         *("--out", "figures"),
     ),
     "08_nir.py": (),
+    "09_integer_models.py": ("--networks", "5"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),

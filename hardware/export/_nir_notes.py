@@ -67,7 +67,7 @@ def notes_of_description(
     source: NetworkDescription, discretisation: str, readout: bool
 ) -> list[Note]:
     """Return the notes of integers."""
-    cell = source.neurons
+    cell = source.lif
     adaptive, silent = bool(cell.beta.any()), bool(cell.refractory.any())
     notes = _common_notes(source.dt, discretisation, cell.reset, adaptive, silent)
     text = (
@@ -75,6 +75,8 @@ def notes_of_description(
         "in floats a neuron near its threshold may decide otherwise"
     )
     notes.append(Note("lost", "integers", text, loud=True))
+    if any(b.process == "sparse" for b in (source.w_in, source.w_rec, source.w_out)):
+        notes.append(Note("changed", "sparse blocks", "dense ones of the same numbers"))
     kept = ["mantissas, exponents, bits and sign modes"]
     kept += [] if readout else ["readout (left out of the graph)"]
     if source.input_bits:

@@ -20,14 +20,14 @@ from hardware.description import (
     ReadoutParameters,
 )
 
-__all__ = ["DENSE_LIF", "refuse_unsupported"]
+__all__ = ["PLAIN_LIF", "refuse_unsupported"]
 
 _CONNECTIONS = ("w_in", "w_rec", "w_out")
-DENSE_LIF: Mapping[type, frozenset[str]] = {
+PLAIN_LIF: Mapping[type, frozenset[str]] = {
     NetworkDescription: frozenset(
         (*_CONNECTIONS, "neurons", "readout", "input_bits", "dt", "metadata", "vectors")
     ),
-    Connection: frozenset(("weights", "exponent", "bits", "sign")),
+    Connection: frozenset(("weights", "exponent", "bits", "sign", "process")),
     NeuronParameters: frozenset(
         (
             "du",
@@ -43,13 +43,16 @@ DENSE_LIF: Mapping[type, frozenset[str]] = {
     ),
     ReadoutParameters: frozenset(("dv", "bias_mant", "bias_exp")),
 }
-"""Classes and fields of a network of dense blocks and (adaptive) LIF neurons."""
+"""Classes and fields of a network of (adaptive) LIF neurons without delays.
+
+Which process Lava gets, for a dense or a sparse block, changes no number.
+"""
 
 
 def refuse_unsupported(
     description: NetworkDescription,
     door: str,
-    known: Mapping[type, frozenset[str]] = DENSE_LIF,
+    known: Mapping[type, frozenset[str]] = PLAIN_LIF,
 ) -> None:
     """Raise for every part of a description that a door does not know.
 

@@ -78,7 +78,7 @@ def write_c_header(
         "exponent_in": description.w_in.exponent,
         "exponent_rec": description.w_rec.exponent,
         "exponent_out": description.w_out.exponent,
-        "subtract": int(description.neurons.reset == "subtract"),
+        "subtract": int(description.lif.reset == "subtract"),
         "arrays": _arrays(prefix, description),
         "check": check,
     }
@@ -86,7 +86,7 @@ def write_c_header(
 
 
 def _arrays(prefix: str, description: NetworkDescription) -> str:
-    cell, out = description.neurons, description.readout
+    cell, out = description.lif, description.readout
     registers = {
         "du": cell.du,
         "dv": cell.dv,

@@ -5,37 +5,39 @@
     RingBuffer -> Dense w_in -> neurons -> Dense w_out -> readout
                                 neurons -> Dense w_rec -> neurons
 
-A `Dense` sends at a step what it received at the step before. Emulator step t is
+A block of synapses is a `Dense`, a `Sparse`, or a `DelayDense` if it has delays. Each
+sends at a step what it received at the step before. Emulator step t is
 therefore Lava step t + 1 (counted from zero) in the neurons and t + 2 in the readout,
 and the recurrent `Dense` is the delay of one step that the emulator has. A bias would
 act in those first steps already, so it is set only when they are over.
 
-Neurons that Lava's own bit-accurate LIF can compute become a `LIF`; the others become
-the `AdaptiveLIF` of `hardware.lava_processes`. The readout is a `LIF` with the largest
-threshold. Every process is mapped to its model by instance: Lava then does not search
-(and execute) the Python files beside the process.
+Neurons become Lava's own `LIF`, `LIFReset`, `TernaryLIF` or `ATRLIF`; what none of them
+computes becomes the `AdaptiveLIF` of `hardware.lava_processes`. The readout is a `LIF`
+with the largest threshold. Every process is mapped to its model by instance: Lava then
+does not search (and execute) the Python files beside the process.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hardware.description import Connection, NetworkDescription
+from hardware.description import NetworkDescription
 from hardware.emulator import check_input
+from hardware.export import _processes as processes
 from hardware.lava_processes import _lava
 from spikelearn.errors import require
 from spikelearn.files import write_text
 
 __all__ = ["LavaGraph", "LavaRecord", "build", "write_script"]
 
-NEURON_LATENCY = 1
+NEURON_LATENCY = processes.NEURON_LATENCY
 READOUT_LATENCY = 2
-READOUT_THRESHOLD = 131_071
-NO_SYNAPTIC_MEMORY = 4095
+SIGNED_MESSAGE_BITS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +48,23 @@ class LavaRecord:
     ----------
     u, v, b
         int32 `(T, n_rec)`; `b` is 0 for neurons without adaptation.
+    r
+        int32 `(T, n_rec)` refractory state of ATRLIF neurons, else 0.
     spikes
-        uint8 `(T, n_rec)`.
+        uint8 `(T, n_rec)`, int8 of ternary neurons.
     y
         int32 `(T, n_out)`.
+    run_seconds
+        Time that Lava took for the steps of the input, without its start.
     """
 
     u: np.ndarray
     v: np.ndarray
     b: np.ndarray
+    r: np.ndarray
     spikes: np.ndarray
     y: np.ndarray
+    run_seconds: float
 
 
 @dataclass
@@ -82,6 +90,7 @@ class LavaGraph:
     models: dict[Any, type]
     record_folder: Path | None
     _started: bool = field(default=False, repr=False)
+    _seconds: float = field(default=0.0, repr=False)
 
     @property
     def total_steps(self) -> int:
@@ -121,7 +130,9 @@ class LavaGraph:
         ):
             self.source.run(condition=RunSteps(num_steps=1), run_cfg=config)
             process.bias_mant.set(registers.bias_mant)
+        begun = time.perf_counter()
         self.source.run(condition=RunSteps(num_steps=self.steps), run_cfg=config)
+        self._seconds = time.perf_counter() - begun
         if stop:
             self.stop()
 
@@ -137,7 +148,7 @@ class LavaGraph:
         InvalidValue
             If the graph was built without `record_folder`.
         """
-        from hardware.lava_processes.recording.models import open_record
+        from hardware.lava_processes.recording.models import STATES, open_record
 
         require(
             self.record_folder is not None,
@@ -147,11 +158,14 @@ class LavaGraph:
         )
         inner = slice(NEURON_LATENCY, NEURON_LATENCY + self.steps)
         outer = slice(READOUT_LATENCY, READOUT_LATENCY + self.steps)
-        neurons = open_record(_record_path(self.record_folder, "neurons"))[inner]
-        readout = open_record(_record_path(self.record_folder, "readout"))[outer]
-        u, v, b, spikes = (np.array(neurons[:, k]) for k in range(4))
-        y = np.array(readout[:, 1])
-        return LavaRecord(u=u, v=v, b=b, spikes=spikes.astype(np.uint8), y=y)
+        folder, path = self.record_folder, processes.record_path
+        neurons = open_record(path(folder, "neurons"))[inner]
+        readout = open_record(path(folder, "readout"))[outer]
+        states = {name: np.array(neurons[:, k]) for k, name in enumerate(STATES)}
+        signed = self.description.neurons.lowest_spike < 0
+        states["spikes"] = states["spikes"].astype(np.int8 if signed else np.uint8)
+        y = np.array(readout[:, STATES.index("v")])
+        return LavaRecord(**states, y=y, run_seconds=self._seconds)
 
 
 def build(
@@ -184,7 +198,6 @@ def build(
         If `x` is wrong.
     """
     _lava.prepare()
-    from lava.proc.dense.models import PyDenseModelBitAcc
     from lava.proc.io.source import PySendModelFixed, RingBuffer
 
     x = np.asarray(x)
@@ -193,21 +206,25 @@ def build(
     checked = check_input(description, x[:, None])[:, 0]
     padding = np.zeros((READOUT_LATENCY, description.n_in), np.int32)
     source = RingBuffer(data=np.concatenate([checked, padding]).T.copy())
-    w_in = _dense(description.w_in, description.input_bits)
-    w_rec = _dense(description.w_rec)
-    w_out = _dense(description.w_out)
+    signed = SIGNED_MESSAGE_BITS if description.neurons.lowest_spike < 0 else 0
+    w_in, in_model = processes.synapses(description.w_in, description.input_bits)
+    w_rec, rec_model = processes.synapses(description.w_rec, signed)
+    w_out, out_model = processes.synapses(description.w_out, signed)
     folder = None if record_folder is None else Path(record_folder)
     steps = len(x) + READOUT_LATENCY
-    neurons, neuron_model = _neurons(description, folder, steps)
-    readout, readout_model = _readout(description, folder, steps)
+    neurons, neuron_model = processes.neurons(description, folder, steps)
+    readout, readout_model = processes.readout(description, folder, steps)
     source.s_out.connect(w_in.s_in)
     w_in.a_out.connect(neurons.a_in)
     neurons.s_out.connect(w_rec.s_in)
     w_rec.a_out.connect(neurons.a_in)
     neurons.s_out.connect(w_out.s_in)
     w_out.a_out.connect(readout.a_in)
-    models = dict.fromkeys((w_in, w_rec, w_out), PyDenseModelBitAcc) | {
+    models = {
         source: PySendModelFixed,
+        w_in: in_model,
+        w_rec: rec_model,
+        w_out: out_model,
         neurons: neuron_model,
         readout: readout_model,
     }
@@ -223,86 +240,6 @@ def build(
         models=models,
         record_folder=folder,
     )
-
-
-def _dense(connection: Connection, message_bits: int = 0) -> Any:
-    from lava.proc.dense.process import Dense
-    from lava.utils.weightutils import SignMode
-
-    return Dense(
-        weights=connection.weights.astype(np.int32),
-        weight_exp=connection.exponent,
-        num_weight_bits=connection.bits,
-        sign_mode=SignMode[connection.sign.upper()],
-        num_message_bits=message_bits,
-    )
-
-
-def _neurons(
-    description: NetworkDescription, folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    cell = description.neurons
-    shape = (description.n_rec,)
-    registers: dict[str, Any] = {
-        name: getattr(cell, name).copy() for name in ("du", "dv", "bias_exp", "vth")
-    }
-    registers |= {"shape": shape, "bias_mant": np.zeros(shape, np.int32)}
-    if cell.plain_lif:
-        return _lif("neurons", registers, folder, steps)
-    from hardware.lava_processes.adaptive_lif.models import PyAdaptiveLIFModel
-    from hardware.lava_processes.adaptive_lif.process import AdaptiveLIF
-
-    registers |= {
-        name: getattr(cell, name).copy() for name in ("beta", "db", "refractory")
-    }
-    registers |= {"reset": cell.reset, "name": "neurons"}
-    if folder is None:
-        return AdaptiveLIF(**registers), PyAdaptiveLIFModel
-    from hardware.lava_processes.recording.models import RecordingAdaptiveLIFModel
-
-    path = _create_record(folder, "neurons", steps, description.n_rec)
-    return AdaptiveLIF(**registers, record_path=path), RecordingAdaptiveLIFModel
-
-
-def _readout(
-    description: NetworkDescription, folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    shape = (description.n_out,)
-    registers = {
-        "shape": shape,
-        "du": np.full(shape, NO_SYNAPTIC_MEMORY, np.int32),
-        "dv": description.readout.dv.copy(),
-        "bias_mant": np.zeros(shape, np.int32),
-        "bias_exp": description.readout.bias_exp.copy(),
-        "vth": np.full(shape, READOUT_THRESHOLD, np.int32),
-    }
-    return _lif("readout", registers, folder, steps)
-
-
-def _lif(
-    name: str, registers: dict[str, Any], folder: Path | None, steps: int
-) -> tuple[Any, type]:
-    from lava.proc.lif.models import PyLifModelBitAcc
-    from lava.proc.lif.process import LIF
-
-    if folder is None:
-        return LIF(**registers, name=name), PyLifModelBitAcc
-    from hardware.lava_processes.recording.models import RecordingLIFModel
-
-    path = _create_record(folder, name, steps, registers["shape"][0])
-    return LIF(**registers, name=name, record_path=path), RecordingLIFModel
-
-
-def _record_path(folder: Path | None, name: str) -> Path:
-    return Path(folder or ".") / f"{name}.npy"
-
-
-def _create_record(folder: Path, name: str, steps: int, size: int) -> str:
-    from hardware.lava_processes.recording.models import create
-
-    path = _record_path(folder.resolve(), name)
-    create(path, steps, size)
-    return str(path)
 
 
 _SCRIPT = '''"""Run an integer network in Lava and compare it with its test vectors.

@@ -102,7 +102,7 @@ def write_netx(
 
 
 def _unsaid_dynamics(description: NetworkDescription) -> list[Violation]:
-    cell = description.neurons
+    cell = description.lif
     problems = []
     for name in ("beta", "refractory"):
         used = int(np.count_nonzero(getattr(cell, name)))
@@ -131,7 +131,7 @@ def _unsaid_surroundings(description: NetworkDescription) -> list[str]:
 
 
 def _layers(description: NetworkDescription) -> list[_Layer]:
-    cell, out = description.neurons, description.readout
+    cell, out = description.lif, description.readout
     blocks = {name: effective(getattr(description, name)) for name in ("w_in", "w_rec")}
     size = description.n_out
     return [

@@ -31,6 +31,7 @@ from hardware._nir_graph import Graph, Node
 from hardware._notes import Note
 from hardware.description import Connection, NetworkDescription
 from hardware.export._nir_notes import notes_of_description, notes_of_network
+from hardware.export._supported import refuse_unsupported
 from spikelearn.errors import HardwareError, optional_import, require
 from spikelearn.files import atomic_path
 from spikelearn.network import RecurrentNetwork
@@ -265,7 +266,8 @@ def _output_of_network(
 def _of_description(
     source: NetworkDescription, discretisation: str, readout: bool
 ) -> tuple[Graph, tuple[Note, ...]]:
-    cell, out = source.neurons, source.readout
+    refuse_unsupported(source, "a NIR graph of integers")
+    cell, out = source.lif, source.readout
     bias = (cell.bias_mant << cell.bias_exp).astype(np.float64)
     ones = np.ones(source.n_rec)
     constants = (cell.dv / 4096.0, (cell.du + 1) / 4096.0, ones)

@@ -1,8 +1,4 @@
-"""The integer time step of a recurrent network with adaptive LIF neurons.
-
-Registers are emulated in int64; where the definition wraps to 32 or 24 bits or
-saturates, the kernel does so explicitly and counts it.
-"""
+"""The integer run: all steps of a recurrent network with its readout."""
 
 from __future__ import annotations
 
@@ -10,210 +6,168 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardware.kernels import kernel
+from hardware.kernels import inlined, kernel
+from hardware.kernels.arithmetic import (
+    HALF_TURN,
+    decay,
+    saturate,
+    turn_once,
+    wrap,
+    wrap32,
+)
+from hardware.kernels.atrlif import step_atrlif
+from hardware.kernels.chip import HALF_ACCUMULATOR, step_chip, step_chip_current
+from hardware.kernels.lif import (
+    step_adaptive,
+    step_current,
+    step_plain,
+    step_ternary,
+)
+from hardware.kernels.synapses import receive_input, receive_spikes
 
 __all__ = [
-    "BETA",
+    "ADAPTING",
+    "ADAPTIVE",
+    "ATRLIF",
     "BIAS",
     "B_DECAY",
+    "CHIP",
     "COUNTERS",
+    "JUMP",
+    "N_ROWS",
+    "PLAIN",
+    "RECOVERY",
     "REFRACTORY",
+    "TERNARY",
     "THRESHOLD",
+    "THRESHOLD_LOW",
     "U_DECAY",
     "V_DECAY",
     "Constants",
-    "run_sample",
+    "States",
+    "Synapses",
+    "run_samples",
 ]
 
-STATE_MAX = np.int64(2**23 - 1)
 READOUT_THRESHOLD = np.int64(131_071 << 6)
-COUNTERS = ("u_wraps", "v_saturations", "y_wraps", "y_saturations")
-# Rows of the neuron table: (7, n_rec) int64, thresholds already shifted by 6 bits.
-U_DECAY, V_DECAY, BIAS, THRESHOLD, BETA, B_DECAY, REFRACTORY = range(7)
+COUNTERS = ("u_wraps", "v_saturations", "y_wraps", "y_saturations", "n_spikes")
+# Codes of the families of neurons.
+PLAIN, ADAPTIVE, TERNARY, ATRLIF, CHIP = range(5)
+ADAPTING = (ADAPTIVE, ATRLIF)  # those that write b
+# Rows of the neuron table, (N_ROWS, n_rec) int32; thresholds, jumps and biases are
+# already shifted. A family uses the rows that it needs.
+N_ROWS = 9
+U_DECAY, V_DECAY, BIAS, THRESHOLD, JUMP, B_DECAY, REFRACTORY = range(7)
+THRESHOLD_LOW, RECOVERY = 7, 8
+
+
+class Synapses(NamedTuple):
+    """Blocks of weights `[pre, post]`; inputs stand above recurrent neurons."""
+
+    weights: Any  # (n_in + n_rec, n_rec) int16 mantissas
+    delays: Any  # the same shape, uint8; (0, 0) if no block has delays
+    w_out: Any  # (n_rec, n_out) int16
+    delays_out: Any  # (n_rec, n_out) uint8, or (0, 0)
 
 
 class Constants(NamedTuple):
     """What does not change in a run."""
 
+    family: Any  # PLAIN to CHIP
     exponent_in: Any
     exponent_rec: Any
     exponent_out: Any
+    delayed_in: Any  # bool, as the next two: the block has delays
+    delayed_rec: Any
+    delayed_out: Any
+    ring: Any  # steps that the ring of delayed sums holds, longest delay + 1
+    ring_out: Any
     subtract: Any  # bool: the threshold leaves v one step after the spike
-    adaptive: Any  # bool: some beta is not 0
+    reset_interval: Any  # 0: never
+    reset_offset: Any
 
 
-@kernel
-def wrap32(value):
-    """Return the low 32 bits of an int64 as a signed number."""
-    return ((value + 2147483648) & 4294967295) - 2147483648
+class States(NamedTuple):
+    """What a run leaves behind; `(0, n)` where it is not wanted."""
+
+    u: Any  # (T, n_rec) int32, as v, b and r
+    v: Any
+    b: Any  # adaptation, or the threshold of ATRLIF neurons
+    r: Any  # refractory state
+    spikes: Any  # (T, n_rec) int8
+    y: Any  # (T, n_out) int32
 
 
-@kernel
-def decay(value, factor):
-    """Return `sign(x) * ((|x| * (4096 - d)) >> 12)`: rounds towards zero."""
-    sign = value >> 63  # 0 or -1; `(x ^ sign) - sign` is |x| and its own inverse
-    kept = (((value ^ sign) - sign) * (4096 - factor)) >> 12
-    return (kept ^ sign) - sign
+@inlined
+def find_events(words, fired, events):
+    """List the neurons whose `fired` is not 0 and return how many there are.
 
-
-@kernel
-def unbounded_shift(value, exponent):
-    """Shift without losing bits to the left, to see what an overflow has changed."""
-    if exponent >= 0:
-        return value << exponent
-    return value >> -exponent
-
-
-@kernel
-def shift(value, exponent):
-    """Shift a block sum, held in 32 bits, by the weight exponent (right: floor).
-
-    Bits that leave 32 bits to the left are dropped in `leak_and_add`.
-    """
-    return unbounded_shift(wrap32(value), exponent)
-
-
-@kernel
-def leak_and_add(current, factor, total, unbounded_total):
-    """Return the 24-bit current after one step, and whether an overflow changed it.
-
-    `total` is the sum over blocks before its alignment by 6 bits. A current that has
-    left 24 bits is brought back by one turn of 2**24, as Lava does, and no more.
-    """
-    kept = decay(current, factor)
-    wanted = kept + (unbounded_total << 6)
-    result = wrap32(kept + (total << 6))
-    if result > 8388608:
-        result -= 16777216
-    elif result <= -8388608:
-        result += 16777216
-    return result, result != wanted
-
-
-@kernel
-def saturate(wanted):
-    """Return a sum clipped to +-(2**23 - 1), and whether that changed it.
-
-    Lava holds the sum in 32 bits, which it cannot leave: a current has at most
-    2**31 - 2**24, and all other terms together have less than 2**24.
-    """
-    result = min(max(wanted, -STATE_MAX), STATE_MAX)
-    return result, result != wanted
-
-
-@kernel
-def add_rows(weights, first, events, n_events, total):
-    """Set `total` to the sum of the rows `weights[first + events[e]]`.
+    `words` is the memory of `fired`, eight neurons in each.
 
     Mutates
     -------
-    total
-        `(n_post,)` int64.
-    """
-    total[:] = 0
-    for e in range(n_events):
-        row = weights[first + events[e]]
-        for j in range(total.shape[0]):
-            total[j] += row[j]
-
-
-@kernel
-def add_graded_rows(weights, x, total):
-    """Set `total` to the sum of `x[k] * weights[k]` over the inputs that are not zero.
-
-    Mutates
-    -------
-    total
-        `(n_post,)` int64.
-    """
-    total[:] = 0
-    for k in range(x.shape[0]):
-        value = np.int64(x[k])
-        if value == 0:
-            continue
-        row = weights[k]
-        if value == 1:
-            for j in range(total.shape[0]):
-                total[j] += row[j]
-        else:
-            for j in range(total.shape[0]):
-                total[j] += value * row[j]
-
-
-@kernel
-def step_current(from_input, from_recurrent, factor, constants, current):
-    """Leak the currents, add what arrives, and return how many of them wrapped.
-
-    Mutates
-    -------
-    current
-        `(n_rec,)` int64.
-    """
-    wraps = 0
-    for j in range(current.shape[0]):
-        total = shift(from_input[j], constants.exponent_in)
-        total += shift(from_recurrent[j], constants.exponent_rec)
-        unbounded = unbounded_shift(from_input[j], constants.exponent_in)
-        unbounded += unbounded_shift(from_recurrent[j], constants.exponent_rec)
-        current[j], wrapped = leak_and_add(current[j], factor[j], total, unbounded)
-        wraps += wrapped
-    return wraps
-
-
-@kernel
-def step_membrane(current, fired, neurons, constants, membrane, adaptation):
-    """Leak and charge the membranes, adapt, and return how many were clipped.
-
-    Mutates
-    -------
-    membrane, adaptation
-        `(n_rec,)` int64.
-    """
-    factor, bias, threshold = neurons[V_DECAY], neurons[BIAS], neurons[THRESHOLD]
-    clips = 0
-    for j in range(membrane.shape[0]):
-        wanted = decay(membrane[j], factor[j]) + current[j] + bias[j]
-        if constants.subtract:
-            wanted -= fired[j] * threshold[j]
-        membrane[j], clipped = saturate(wanted)
-        clips += clipped
-    if constants.adaptive:
-        jump, fading = neurons[BETA], neurons[B_DECAY]
-        for j in range(membrane.shape[0]):
-            grown = decay(adaptation[j], fading[j]) + fired[j] * jump[j]
-            adaptation[j] = min(grown, STATE_MAX)
-    return clips
-
-
-@kernel
-def fire(adaptation, neurons, constants, membrane, silent, fired, events):
-    """Find the spikes, reset and silence those neurons, and return how many there are.
-
-    Mutates
-    -------
-    membrane, silent, fired
-        `(n_rec,)` int64; `fired` is 1 at a spike and else 0.
     events
-        `(n_rec,)` int64; the neurons that spiked come first.
+        `(n,)` int64; the neurons that spiked come first.
     """
-    threshold = neurons[THRESHOLD]
-    n_spikes = 0
-    for j in range(membrane.shape[0]):
-        above = membrane[j] > threshold[j] + adaptation[j]
-        spike = above and silent[j] == 0
-        silent[j] = max(silent[j] - 1, 0)
-        fired[j] = spike
-        if spike:
-            silent[j] = neurons[REFRACTORY, j]
-            events[n_spikes] = j
-            n_spikes += 1
-            if not constants.subtract:
-                membrane[j] = 0
-    return n_spikes
+    n_events = 0
+    for w in range(words.shape[0]):
+        if words[w] != 0:
+            for j in range(8 * w, min(8 * w + 8, fired.shape[0])):
+                if fired[j] != 0:
+                    events[n_events] = j
+                    n_events += 1
+    return n_events
 
 
-@kernel
-def step_readout(arriving, readout, constants, output):
+@inlined
+def step_neurons(t, arriving, noise, neurons, constants, state, fired):
+    """Take one step of the neurons; return the wraps of u and the clips of v.
+
+    Mutates
+    -------
+    state
+        u, v, b and r, each `(n_rec,)` int32.
+    fired
+        `(n_rec,)` int8.
+    """
+    u, v, b, r = state
+    interval = constants.reset_interval
+    if interval > 0 and t % interval == constants.reset_offset:
+        u[:] = 0
+        v[:] = 0
+    factor, bias, threshold = neurons[V_DECAY], neurons[BIAS], neurons[THRESHOLD]
+    jump, fading, silence = neurons[JUMP], neurons[B_DECAY], neurons[REFRACTORY]
+    if constants.family == CHIP:
+        current_noise, membrane_noise = noise
+        wraps = step_chip_current(
+            arriving, current_noise[t % current_noise.shape[0]], neurons[U_DECAY], u
+        )
+        more, clips = step_chip(
+            u,
+            membrane_noise[t % membrane_noise.shape[0]],
+            (factor, bias, threshold, silence),
+            v,
+            r,
+            fired,
+        )
+        return wraps + more, clips
+    wraps = step_current(arriving, neurons[U_DECAY], u)
+    if constants.family == PLAIN:
+        clips = step_plain(u, factor, bias, threshold, v, fired)
+    elif constants.family == ADAPTIVE:
+        six = (factor, bias, threshold, jump, fading, silence)
+        clips = step_adaptive(u, six, constants.subtract, v, b, r, fired)
+    elif constants.family == TERNARY:
+        low = neurons[THRESHOLD_LOW]
+        clips = step_ternary(u, factor, bias, threshold, low, v, fired)
+    else:
+        six = (factor, bias, threshold, jump, fading, neurons[RECOVERY])
+        clips = step_atrlif(u, six, v, b, r, fired)
+    return wraps, clips
+
+
+@inlined
+def step_readout(arriving, readout, chip, output):
     """Leak the readout and add what arrives; return the counts of wraps and clips.
 
     Mutates
@@ -223,79 +177,155 @@ def step_readout(arriving, readout, constants, output):
     """
     wraps, clips = 0, 0
     for k in range(output.shape[0]):
-        total = shift(arriving[k], constants.exponent_out)
-        unbounded = unbounded_shift(arriving[k], constants.exponent_out)
-        added, wrapped = leak_and_add(np.int64(0), np.int64(4096), total, unbounded)
-        wanted = decay(output[k], readout[0, k]) + added + readout[1, k]
-        result, clipped = saturate(wanted)
-        if result > READOUT_THRESHOLD:
-            result, clipped = np.int64(0), True
-        output[k] = result
-        wraps += wrapped
+        wanted = arriving[k] << 6
+        if chip:
+            wanted = wrap(wanted, HALF_ACCUMULATOR) + readout[1, k]
+            driving = wrap(wanted, HALF_TURN)
+            wraps += driving != (arriving[k] << 6) + readout[1, k]
+        else:
+            driving = turn_once(wrap32(wanted))
+            wraps += driving != wanted
+            driving += readout[1, k]
+        wanted = decay(output[k], readout[0, k]) + driving
+        held = saturate(wanted)
+        clipped = held != wanted
+        if held > READOUT_THRESHOLD:
+            held, clipped = np.int64(0), True
+        output[k] = held
         clips += clipped
     return wraps, clips
 
 
-@kernel
-def run_sample(
-    x, weights, w_out, neurons, readout, constants, u, v, b, spikes, y, counters
-):
+@inlined
+def keep(t, states, u, v, b, r, fired):
+    """Write the states of a step where they are wanted.
+
+    Mutates
+    -------
+    states : States
+    """
+    if states.u.shape[0] > 0:
+        states.u[t] = u
+    if states.v.shape[0] > 0:
+        states.v[t] = v
+    if states.b.shape[0] > 0:
+        states.b[t] = b
+    if states.r.shape[0] > 0:
+        states.r[t] = r
+    if states.spikes.shape[0] > 0:
+        states.spikes[t] = fired
+
+
+@inlined
+def run_sample(x, synapses, neurons, readout, noise, constants, states, counters):
     """Run one sample through all steps, state zero before the first.
 
     Parameters
     ----------
     x : (T, n_in) int32
         Input values; zero is no event.
-    weights : (n_in + n_rec, n_rec) int16
-        Mantissas `[pre, post]`, inputs above recurrent neurons.
-    w_out : (n_rec, n_out) int16
-        Mantissas of the readout `[pre, post]`.
-    neurons : (7, n_rec) int64
-        Rows `U_DECAY` to `REFRACTORY`.
+    synapses : Synapses
+    neurons : (N_ROWS, n_rec) int32
+        Rows `U_DECAY` to `RECOVERY`.
     readout : (2, n_out) int64
         Decay and bias.
+    noise : tuple of two (T, n_rec) int32
+        Noise on the current and on the membrane, which chip neurons read; one row of
+        zeros stands for none.
     constants : Constants
 
     Mutates
     -------
-    u, v, b : (T, n_rec) int32, or (0, n_rec) when not wanted
-    spikes : (T, n_rec) uint8
-    y : (T, n_out) int32
-    counters : (4,) int64
+    states : States
+    counters : (5,) int64
         See `COUNTERS`.
     """
     steps, n_in = x.shape
-    n_rec, n_out = w_out.shape
-    current = np.zeros(n_rec, np.int64)
-    membrane = np.zeros(n_rec, np.int64)
-    adaptation = np.zeros(n_rec, np.int64)
-    silent = np.zeros(n_rec, np.int64)
-    output = np.zeros(n_out, np.int64)
+    n_rec, n_out = synapses.w_out.shape
+    u, v = np.zeros(n_rec, np.int32), np.zeros(n_rec, np.int32)
+    b, r = np.zeros(n_rec, np.int32), np.zeros(n_rec, np.int32)
+    if constants.family == ATRLIF:
+        b[:] = neurons[THRESHOLD]
+    y = np.zeros(n_out, np.int64)
+    ring = np.zeros((constants.ring, n_rec), np.int64)
+    ring_out = np.zeros((constants.ring_out, n_out), np.int64)
     from_input = np.zeros(n_rec, np.int64)
-    from_recurrent = np.zeros(n_rec, np.int64)
-    to_output = np.zeros(n_out, np.int64)
-    fired = np.zeros(n_rec, np.int64)
+    from_recurrent, to_output = np.zeros(n_rec, np.int32), np.zeros(n_out, np.int32)
+    words = np.zeros((n_rec + 7) // 8, np.int64)
+    fired = words.view(np.int8)[:n_rec]
     events = np.empty(n_rec, np.int64)
-    n_spikes = 0
+    n_events = 0
+    chip = constants.family == CHIP
+    wide = chip or constants.family == TERNARY
+    slot, slot_out = 0, 0
     for t in range(steps):
-        add_graded_rows(weights, x[t], from_input)
-        add_rows(weights, n_in, events, n_spikes, from_recurrent)
-        counters[0] += step_current(
-            from_input, from_recurrent, neurons[U_DECAY], constants, current
+        counters[0] += receive_input(
+            x[t],
+            synapses.weights,
+            synapses.delays,
+            constants.delayed_in,
+            constants.exponent_in,
+            slot,
+            ring,
+            from_input,
         )
-        counters[1] += step_membrane(
-            current, fired, neurons, constants, membrane, adaptation
+        spikes = (events, n_events, fired)
+        block = (synapses.weights, synapses.delays, n_in)
+        rule = (constants.delayed_rec, wide, constants.exponent_rec)
+        counters[0] += receive_spikes(spikes, block, rule, slot, ring, from_recurrent)
+        wraps, clips = step_neurons(
+            t, ring[slot], noise, neurons, constants, (u, v, b, r), fired
         )
-        n_spikes = fire(adaptation, neurons, constants, membrane, silent, fired, events)
-        spikes[t] = fired
-        if u.shape[0] > 0:
-            u[t] = current
-        if v.shape[0] > 0:
-            v[t] = membrane
-        if b.shape[0] > 0:
-            b[t] = adaptation
-        add_rows(w_out, 0, events, n_spikes, to_output)
-        wraps, clips = step_readout(to_output, readout, constants, output)
+        counters[0] += wraps
+        counters[1] += clips
+        ring[slot] = 0
+        n_events = find_events(words, fired, events)
+        counters[4] += n_events
+        keep(t, states, u, v, b, r, fired)
+
+        spikes = (events, n_events, fired)
+        block = (synapses.w_out, synapses.delays_out, 0)
+        rule = (constants.delayed_out, wide, constants.exponent_out)
+        counters[2] += receive_spikes(
+            spikes, block, rule, slot_out, ring_out, to_output
+        )
+        wraps, clips = step_readout(ring_out[slot_out], readout, chip, y)
         counters[2] += wraps
         counters[3] += clips
-        y[t] = output
+        ring_out[slot_out] = 0
+        slot = slot + 1 if slot + 1 < constants.ring else 0
+        slot_out = slot_out + 1 if slot_out + 1 < constants.ring_out else 0
+        states.y[t] = y
+
+
+@kernel
+def run_samples(
+    start, stop, x, synapses, neurons, readout, noise, constants, states, counters
+):
+    """Run the samples `start` to `stop - 1`, one after the other.
+
+    The arguments are those of `run_sample` with an axis for samples in front of `x`,
+    `noise` (which may have one sample for all), `states` and `counters`.
+
+    Mutates
+    -------
+    states : States
+    counters : (S, 5) int64
+    """
+    on_current, on_membrane = noise
+    for k in range(start, stop):
+        here = States(
+            states.u[k],
+            states.v[k],
+            states.b[k],
+            states.r[k],
+            states.spikes[k],
+            states.y[k],
+        )
+        drawn = (
+            on_current[k % on_current.shape[0]],
+            on_membrane[k % on_membrane.shape[0]],
+        )
+        run_sample(
+            x[k], synapses, neurons, readout, drawn, constants, here, counters[k]
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hardware.kernels import kernel
-from hardware.kernels.neuron import STATE_MAX, decay
+from hardware.kernels.arithmetic import STATE_MAX, decay
 
 __all__ = ["tested_states"]
 

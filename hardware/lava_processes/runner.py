@@ -33,19 +33,23 @@ class LavaStates:
 
     Attributes
     ----------
-    u, v, b
-        int32 `(T, S, n_rec)`.
+    u, v, b, r
+        int32 `(T, S, n_rec)`; `b` and `r` are 0 for neurons without them.
     spikes
-        uint8 `(T, S, n_rec)`.
+        uint8 `(T, S, n_rec)`, int8 of ternary neurons.
     y
         int32 `(T, S, n_out)`.
+    run_seconds
+        float64 `(S,)`: time of Lava for the steps of the input, without its start.
     """
 
     u: np.ndarray
     v: np.ndarray
     b: np.ndarray
+    r: np.ndarray
     spikes: np.ndarray
     y: np.ndarray
+    run_seconds: np.ndarray
 
 
 def time_limit(inputs: Sequence[np.ndarray]) -> float:

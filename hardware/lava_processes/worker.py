@@ -24,7 +24,7 @@ from hardware.export.lava import LavaRecord, build
 
 __all__ = ["STATES", "main", "run_job"]
 
-STATES = ("u", "v", "b", "spikes", "y")
+STATES = ("u", "v", "b", "r", "spikes", "y")
 
 
 def run_job(folder: Path) -> None:
@@ -41,6 +41,7 @@ def run_job(folder: Path) -> None:
         name: np.stack([getattr(record, name) for record in records], axis=1)
         for name in STATES
     }
+    arrays["run_seconds"] = np.array([record.run_seconds for record in records])
     np.savez(folder / "result.npz", **arrays)
 
 

@@ -41,6 +41,8 @@ from spikelearn.cli._export import (
     write_scores,
     write_verification,
 )
+from spikelearn.cli._fuzz import run_fuzz
+from spikelearn.errors import InvalidValue, require
 from spikelearn.files import write_text
 from spikelearn.learning.evaluation import Evaluation, evaluate_network
 
@@ -263,8 +265,9 @@ def print_export(exported: Export, kind: str) -> None:
 
 def verify_command(
     path: Annotated[
-        Path, typer.Argument(help="A network.h5, an export folder or a run folder.")
-    ],
+        Path | None,
+        typer.Argument(help="A network.h5, an export folder or a run folder."),
+    ] = None,
     against: Annotated[
         str, typer.Option(help="lava, or emulator (the stored test vectors).")
     ] = "lava",
@@ -274,10 +277,21 @@ def verify_command(
     timeout: Annotated[
         float | None, typer.Option(min=1.0, help="Time limit of the child, s.")
     ] = None,
+    fuzz: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of PATH: so many random networks."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the networks.")] = 0,
     threads: ThreadsOption = AVAILABLE_CORES,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the emulator with Lava, value by value; exit status 1 if one differs."""
+    if fuzz is not None:
+        require(path is None, "verify", "takes a path or --fuzz, not both", path)
+        run_fuzz(fuzz, seed, timeout, threads, as_json)
+        return
+    if path is None:
+        raise InvalidValue("verify needs a path or --fuzz N; got neither.")
     report = verify_file(
         find_description(path),
         against,
@@ -304,9 +318,10 @@ def print_verification(report: VerificationReport) -> None:
     )
     if report.neuron_process is not None:
         console.print(
-            f"neurons: {report.neuron_process}; synapses and readout: Lava's own "
-            "Dense and LIF"
+            f"neurons: {report.neuron_process}; synapses and readout: Lava's own"
         )
+    if report.differing_r:
+        console.print(f"differing refractory state: {report.differing_r}")
     if report.first is not None:
         console.print(f"first difference: {report.first}")
 

@@ -184,6 +184,42 @@ def test_verify_against_lava_answers_programs(exported):
     assert (exported / "export" / "verification.json").exists()
 
 
+@pytest.mark.lava
+def test_verify_fuzz_answers_programs():
+    result = answer("verify", "--fuzz", 5, "--seed", 4)
+    assert (result["networks"], result["differing"], result["seed"]) == (5, 0, 4)
+    assert result["passed"] and result["failures"] == [] and result["values"] > 0
+    assert set(result["models"]) == {"lif", "adaptive", "reset", "ternary", "atrlif"}
+
+
+def test_a_differing_random_network_fails_the_fuzzing(monkeypatch, capsys):
+    """Negative control: one value that the other computation has otherwise."""
+    import typer
+
+    from hardware import emulator, fuzz
+    from spikelearn.cli._fuzz import run_fuzz
+
+    def wrong(cases, timeout):
+        records = [emulator.run(case.description, case.x) for case in cases]
+        records[1].y[3, 0, 0] += 1
+        return records
+
+    monkeypatch.setattr(fuzz, "run_cases", wrong)
+    with pytest.raises(typer.Exit) as ended:
+        run_fuzz(3, 5, None, 1, as_json=True)
+    assert ended.value.exit_code == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["networks"], result["differing"], result["passed"]) == (3, 1, False)
+    failure = result["failures"][0]
+    assert (failure["seed"], failure["index"], failure["differing_values"]) == (5, 1, 1)
+    assert failure["first"]["quantity"] == "y" and failure["first"]["step"] == 3
+    with pytest.raises(typer.Exit):
+        run_fuzz(3, 5, None, 1, as_json=False)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "DIFFERENT: 1 of 3 random networks" in text
+    assert "seed 5, index 1 (adaptive): 1 values, first Difference(" in text
+
+
 def test_a_changed_network_fails_verification(exported, tmp_path):
     changed = tmp_path / "network.h5"
     changed.write_bytes((exported / "export" / "network.h5").read_bytes())
@@ -226,6 +262,8 @@ def test_report_is_written(exported):
         (("train", "a.toml", "b.toml"), "one configuration file"),
         (("evaluate", "absent"), "must hold a config.toml"),
         (("verify", "absent"), "no network in it"),
+        (("verify",), "needs a path or --fuzz N"),
+        (("verify", "absent", "--fuzz", "3"), "takes a path or --fuzz, not both"),
         (("chips", "loihi9"), "unknown chip"),
         (("cite", "mdlg"), "Did you mean 'mdgl'?"),
     ],

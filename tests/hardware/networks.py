@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from hardware.description import (
+    ATRLIFParameters,
     Connection,
     NetworkDescription,
     NeuronParameters,
     ReadoutParameters,
-    keep_bits,
+    TernaryParameters,
 )
-
-
-def random_connection(rng, post, pre, bits=8, sign="mixed", exponent=0, density=0.5):
-    low = 0 if sign == "excitatory" else -256 if sign == "mixed" else -255
-    high = 0 if sign == "inhibitory" else 255
-    weights = rng.integers(low, high + 1, (post, pre))
-    weights = keep_bits(weights * (rng.random((post, pre)) < density), bits, sign)
-    if exponent < 0:
-        weights = np.fix(weights / 2**-exponent).astype(int) << -exponent
-    return Connection(weights.astype(np.int16), exponent, bits, sign)
+from hardware.fuzz import random_connection
 
 
 def random_network(
@@ -89,3 +83,60 @@ def random_input(seed, network, steps, samples=1, rate=0.3):
     shape = (steps, samples, network.n_in)
     values = rng.integers(1, network.input_max + 1, shape)
     return (values * (rng.random(shape) < rate)).astype(np.int32)
+
+
+def with_delays(net, seed, longest=5):
+    """Give every block of a network random delays."""
+    rng = np.random.default_rng(seed)
+    blocks = {
+        name: dataclasses.replace(
+            block, delays=rng.integers(0, longest + 1, block.weights.shape)
+        )
+        for name, block in blocks_of(net).items()
+    }
+    return dataclasses.replace(net, **blocks)
+
+
+def sparse(net):
+    """Ask for sparse processes in all blocks of a network."""
+    blocks = {
+        name: dataclasses.replace(block, process="sparse")
+        for name, block in blocks_of(net).items()
+    }
+    return dataclasses.replace(net, **blocks)
+
+
+def blocks_of(net):
+    return {name: getattr(net, name) for name in ("w_in", "w_rec", "w_out")}
+
+
+def with_periodic_reset(net, interval=7, offset=3):
+    neurons = dataclasses.replace(
+        net.neurons, reset_interval=interval, reset_offset=offset
+    )
+    return dataclasses.replace(net, neurons=neurons)
+
+
+def ternary(net, high=400, low=-300):
+    """Replace LIF neurons by ternary ones."""
+    cell, n = net.neurons, net.n_rec
+    shared = {k: getattr(cell, k) for k in ("du", "dv", "bias_mant", "bias_exp")}
+    thresholds = {"vth_hi": np.full(n, high), "vth_lo": np.full(n, low)}
+    return dataclasses.replace(net, neurons=TernaryParameters(**shared, **thresholds))
+
+
+def atrlif(net, seed=0, step=200):
+    """Replace LIF neurons by ATRLIF ones."""
+    cell, n = net.neurons, net.n_rec
+    rng = np.random.default_rng(seed)
+    neurons = ATRLIFParameters(
+        delta_i=cell.du,
+        delta_v=cell.dv,
+        delta_theta=rng.integers(20, 900, n),
+        delta_r=rng.integers(100, 2000, n),
+        theta_0=rng.integers(50, 500, n),
+        theta_step=np.full(n, step),
+        bias_mant=cell.bias_mant,
+        bias_exp=cell.bias_exp,
+    )
+    return dataclasses.replace(net, neurons=neurons)

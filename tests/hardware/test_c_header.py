@@ -225,7 +225,7 @@ def test_parts_that_a_door_does_not_know_are_refused_unless_at_their_default(tmp
         delays: int = 0
 
     net = random_network(1)
-    table = dict(_supported.DENSE_LIF)
+    table = dict(_supported.PLAIN_LIF)
     table[Delayed] = table[type(net.w_rec)]
     plain = {name: getattr(net.w_rec, name) for name in ("weights", "exponent", "bits")}
     for delays in (0, 3):

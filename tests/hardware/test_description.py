@@ -12,13 +12,23 @@ from hypothesis import strategies as st
 from hardware import emulator
 from hardware.description import (
     SIGN_MODES,
+    ATRLIFParameters,
     Connection,
     NeuronParameters,
     ReadoutParameters,
+    TernaryParameters,
     keep_bits,
 )
+from hardware.neurons import LAVA_ATRLIF, LAVA_LIF, LAVA_RESET, LAVA_TERNARY
 from spikelearn.errors import HardwareError
-from tests.hardware.networks import random_input, random_network
+from tests.hardware.networks import (
+    atrlif,
+    random_input,
+    random_network,
+    ternary,
+    with_delays,
+    with_periodic_reset,
+)
 
 
 def registers(n=3, **changes):
@@ -189,10 +199,116 @@ def test_vectors_must_fit():
     with pytest.raises(HardwareError) as error:
         dataclasses.replace(vectors, v=vectors.v[:3], label=np.array([1]))
     assert {v.place for v in error.value.violations} == {"v", "label"}
-    with pytest.raises(HardwareError, match=r"spikes must be 0\.\.1"):
+    with pytest.raises(HardwareError, match=r"spikes must be -1\.\.1"):
         dataclasses.replace(vectors, spikes=vectors.spikes + 1)
     with pytest.raises(HardwareError, match=r"vectors\.x must be 0\.\.1"):
         dataclasses.replace(net, vectors=dataclasses.replace(vectors, x=x * 2))
+    with pytest.raises(HardwareError, match=r"vectors\.spikes must be at least 0"):
+        signed = vectors.spikes.astype(int) - 1
+        dataclasses.replace(net, vectors=dataclasses.replace(vectors, spikes=signed))
+    with pytest.raises(HardwareError, match=r"vectors\.r must be there for ATRLIF"):
+        dataclasses.replace(net, vectors=dataclasses.replace(vectors, r=vectors.v))
     other = random_network(0, n_rec=13)
     with pytest.raises(HardwareError, match=r"vectors\.v must be 13 wide"):
         dataclasses.replace(other, vectors=vectors)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"delays": [[0, 63]]}, r"delays must be 0\.\.62; got 1 of 2 outside"),
+        ({"delays": [[0]]}, "delays must be of the shape of the weights; got"),
+        ({"delays": [0, 1]}, "delays must be an array with 2 axes"),
+        ({"delays": [[0.0, 1.0]]}, "delays must be an array of integers"),
+        ({"process": "conv"}, "process must be one of dense, sparse; got 'conv'"),
+        (
+            {"process": "sparse", "delays": [[0, 1]]},
+            "process must be 'dense' when there are delays",
+        ),
+    ],
+)
+def test_wrong_delays_and_processes(options, message):
+    if "delays" in options:
+        options = options | {"delays": np.array(options["delays"])}
+    with pytest.raises(HardwareError, match=message):
+        Connection(np.array([[2, 4]]), 0, **options)
+
+
+def test_delays_are_kept_and_compared():
+    weights = np.array([[2, 4]])
+    block = Connection(weights, 0, delays=np.array([[0, 62]]))
+    assert block.delays.dtype == np.uint8 and block.longest_delay == 62
+    assert Connection(weights, 0).longest_delay == 0
+    assert block == Connection(weights, 0, delays=np.array([[0, 62]]))
+    assert block != Connection(weights, 0, delays=np.array([[0, 61]]))
+    assert block != Connection(weights, 0) and Connection(weights, 0) != block
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"reset_interval": -1}, "reset_interval must be an integer 0"),
+        ({"reset_interval": 1.5}, "reset_interval must be an integer 0"),
+        ({"reset_interval": 5, "reset_offset": 5}, "reset_offset must be an integer"),
+        ({"reset_offset": 1}, r"reset_offset must be an integer 0\.\.0"),
+        (
+            {"reset_interval": 5, "reset": "subtract"},
+            "reset_interval must be 0 with adaptation",
+        ),
+    ],
+)
+def test_wrong_periodic_resets(options, message):
+    plain = {"beta": np.zeros(3, int), "refractory": np.zeros(3, int)}
+    with pytest.raises(HardwareError, match=message):
+        NeuronParameters(**registers(**plain), **options)
+
+
+RANGES = {
+    TernaryParameters: {"vth_hi": (0, 131_071), "vth_lo": (-131_072, 0)},
+    ATRLIFParameters: {
+        "delta_i": (0, 4095),
+        "delta_v": (0, 4095),
+        "delta_theta": (0, 4095),
+        "delta_r": (0, 4095),
+        "theta_0": (1, 4095),
+        "theta_step": (0, 4095),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in RANGES.items() for name in names]
+)
+def test_register_ranges_of_the_other_kinds(kind, name):
+    values = {key: np.full(3, 0 if key == "vth_lo" else 1) for key in kind.registers}
+    low, high = RANGES[kind][name]
+    for good in (low, high):
+        kind(**values | {name: np.full(3, good)})
+    for bad in (low - 1, high + 1):
+        with pytest.raises(HardwareError, match=rf"{name} must be {low}\.\.{high}"):
+            kind(**values | {name: np.array([low, bad, low])})
+
+
+def test_what_lava_holds_once_is_the_same_for_all_neurons():
+    values = {key: np.full(3, 1) for key in ATRLIFParameters.registers}
+    uneven = {"theta_step": np.array([1, 2, 1])}
+    with pytest.raises(HardwareError, match="theta_step must be the same for all neu"):
+        ATRLIFParameters(**values | uneven)
+    values = {key: np.full(3, 0) for key in TernaryParameters.registers}
+    uneven = {"vth_hi": np.array([1, 2, 1]), "vth_lo": np.array([-1, 0, 0])}
+    with pytest.raises(HardwareError) as error:
+        TernaryParameters(**values | uneven)
+    assert {v.place for v in error.value.violations} == {"vth_hi", "vth_lo"}
+
+
+def test_kinds_name_their_process():
+    net = random_network(0)
+    assert net.lif is net.neurons
+    assert net.neurons.lava_process == LAVA_LIF
+    assert with_periodic_reset(net).neurons.lava_process == LAVA_RESET
+    assert ternary(net).neurons.lava_process == LAVA_TERNARY
+    assert atrlif(net).neurons.lava_process == LAVA_ATRLIF
+    assert ternary(net) != net and ternary(net) == ternary(net)
+    assert with_delays(net, 0) != net
+    with pytest.raises(HardwareError, match="must be LIF neurons here; got 'atrlif'"):
+        _ = atrlif(net).lif

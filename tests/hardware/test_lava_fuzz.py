@@ -1,6 +1,7 @@
 """Random integer networks: emulator and Lava must agree in every value.
 
-All networks run in two child processes, once per module; the cases only look at them.
+The named networks (`CASES`) and the first of `spikelearn verify --fuzz` run in two
+child processes each, once per module; the tests only look at them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import pytest
 
 from hardware import emulator
 from hardware.description import keep_bits
+from hardware.fuzz import MODELS, compare_cases, fuzz, random_case, run_cases
 from hardware.lava_processes.runner import run_lava
 from hardware.verification import compare
+from spikelearn.errors import InvalidValue, OracleFailure
 from tests.hardware.networks import random_input, random_network
 
 pytestmark = pytest.mark.lava
@@ -176,3 +179,84 @@ def test_a_changed_network_is_seen(runs, name):
         report = compare(emulator.run(other, x), lava[name], "lava", 0.0)
         assert not report.passed, what
         assert report.first is not None
+
+
+FUZZED = 40
+
+
+@pytest.fixture(scope="module")
+def fuzzed():
+    cases = [random_case(1, index) for index in range(FUZZED)]
+    return cases, run_cases(cases)
+
+
+def test_not_one_random_network_of_any_model_differs(fuzzed):
+    cases, states = fuzzed
+    report = compare_cases(cases, states)
+    assert report.passed and report.failures == (), report.failures
+    assert (report.networks, report.differing, report.seed) == (FUZZED, 0, 1)
+    assert report.models == dict.fromkeys(MODELS, FUZZED // len(MODELS))
+    assert sum(report.synapses.values()) == 3 * FUZZED
+    assert min(report.synapses[kind] for kind in ("dense", "sparse", "delayed")) > 20
+    assert report.silent < FUZZED / 4
+    assert min(report.n_spikes, report.u_wraps, report.v_saturations) > 1000
+
+
+def changed_weight(case):
+    """Change one weight by the least step that its block can hold."""
+    block = case.description.w_in
+    weights = np.array(block.weights)
+    step = 1 << max(8 - block.bits + (block.sign == "mixed"), -block.exponent)
+    where = np.unravel_index(np.abs(weights).argmax(), weights.shape)
+    weights[where] -= step if weights[where] > 0 else -step
+    return {"w_in": dataclasses.replace(block, weights=weights)}
+
+
+def changed_register(case):
+    """Change one decay of the membrane by one."""
+    cell = case.description.neurons
+    name = "delta_v" if case.model == "atrlif" else "dv"
+    register = np.array(getattr(cell, name))
+    register[0] += 1 if register[0] < 4095 else -1
+    return {"neurons": dataclasses.replace(cell, **{name: register})}
+
+
+@pytest.mark.parametrize("change", [changed_weight, changed_register])
+def test_one_changed_weight_or_register_is_found(fuzzed, change):
+    """Negative control: in most networks one unit must show, and it is named."""
+    pairs = [
+        (case, other)
+        for case, other in zip(*fuzzed, strict=True)
+        if np.any(case.description.w_in.weights)
+    ]
+    others = [
+        dataclasses.replace(
+            case, description=dataclasses.replace(case.description, **change(case))
+        )
+        for case, _ in pairs
+    ]
+    report = compare_cases(others, [other for _, other in pairs])
+    assert not report.passed
+    assert report.differing == len(report.failures) > 0.6 * report.networks
+    assert {failure.model for failure in report.failures} == set(MODELS)
+    for failure in report.failures:
+        assert failure.seed == 1 and failure.differing_values > 0
+        assert failure.first is not None and failure.first.got != failure.first.expected
+
+
+def test_a_random_network_follows_from_seed_and_index():
+    left, right = random_case(3, 7), random_case(3, 7)
+    assert left.description == right.description
+    assert np.array_equal(left.x, right.x)
+    assert left.model == MODELS[7 % len(MODELS)]
+    assert random_case(4, 7).description != left.description
+    assert random_case(3, 8).description != left.description
+
+
+def test_wrong_numbers_and_a_time_limit_end_the_fuzzing():
+    with pytest.raises(InvalidValue, match="networks must be >= 1; got 0"):
+        fuzz(0)
+    with pytest.raises(InvalidValue, match="seed must be >= 0"):
+        fuzz(1, -1)
+    with pytest.raises(OracleFailure, match=r"must end within 0\.2 s"):
+        fuzz(2, timeout=0.2)

@@ -15,7 +15,15 @@ from hardware import emulator
 from hardware._child import run_child
 from hardware.export.lava import build, write_script
 from spikelearn.errors import InvalidValue
-from tests.hardware.networks import random_input, random_network
+from tests.hardware.networks import (
+    atrlif,
+    random_input,
+    random_network,
+    sparse,
+    ternary,
+    with_delays,
+    with_periodic_reset,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +72,34 @@ def test_lava_is_used_where_it_can_be():
     processes = (own.source, own.w_in, own.neurons, own.w_rec, own.w_out, own.readout)
     assert set(own.models) == set(processes)
     assert own.total_steps == 7
+
+
+@pytest.mark.lava
+def test_kinds_and_blocks_become_the_processes_of_lava():
+    net = random_network(0)
+    x = random_input(1, net, 5)[:, 0]
+    for other, name in (
+        (with_periodic_reset(net), "LIFReset"),
+        (ternary(net), "TernaryLIF"),
+        (atrlif(net), "ATRLIF"),
+    ):
+        graph = build(other, x)
+        assert type(graph.neurons).__name__ == name
+        assert type(graph.neurons).__module__.startswith("lava.proc.")
+        assert set(graph.models) >= {graph.neurons, graph.readout}
+    assert (
+        build(with_periodic_reset(net, 7, 6), x).neurons.proc_params["reset_offset"]
+        == (6 + 2) % 7
+    )
+    for other, name in ((with_delays(net, 3), "DelayDense"), (sparse(net), "Sparse")):
+        graph = build(other, x)
+        for process in (graph.w_in, graph.w_rec, graph.w_out):
+            assert type(process).__name__ == name
+    bits = [p.num_message_bits.init for p in (build(ternary(net), x).w_rec,)]
+    assert bits == [2]  # the sign of a spike is kept
+    deltas = atrlif(net).neurons
+    fractions = build(atrlif(net), x).neurons.delta_v.init
+    assert np.array_equal(fractions * 4096, deltas.delta_v)
 
 
 @pytest.mark.lava

@@ -17,13 +17,30 @@ from hardware import _storage, emulator
 from hardware.description import NetworkDescription
 from hardware.schema import load_schema
 from spikelearn.errors import FileAccessError, FileFormatError, HardwareError
-from tests.hardware.networks import random_input, random_network
+from tests.hardware.networks import (
+    atrlif,
+    random_input,
+    random_network,
+    sparse,
+    ternary,
+    with_delays,
+    with_periodic_reset,
+)
 
 KINDS = [
     {},
     {"reset": "subtract", "adaptive": True, "refractory": True, "input_bits": 5},
     {"exponents": (-2, 3, -1), "bits": 4, "signs": ("mixed", "inhibitory", "mixed")},
 ]
+
+
+NEW = {
+    "delays": lambda net: with_delays(net, 4),
+    "sparse": sparse,
+    "periodic reset": with_periodic_reset,
+    "ternary": lambda net: ternary(with_delays(net, 5)),
+    "atrlif": lambda net: atrlif(sparse(net)),
+}
 
 
 def with_vectors(net, label=True):
@@ -64,6 +81,47 @@ def test_json_round_trip_and_schema(options):
     assert NetworkDescription.from_json(net.to_json()) == net
 
 
+@pytest.mark.parametrize("change", NEW)
+def test_round_trips_of_format_version_2(tmp_path, change):
+    net = NEW[change](random_network(1))
+    document = json.loads(net.to_json())
+    jsonschema.validate(document, load_schema())
+    assert document["format_version"] == 2
+    assert NetworkDescription.from_json(net.to_json()) == net
+    net = with_vectors(net)
+    net.save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "net.h5") as file:
+        assert file.attrs["format_version"] == 2
+    again = NetworkDescription.load(tmp_path / "net.h5")
+    assert again == net
+    assert again.vectors.spikes.dtype == net.vectors.spikes.dtype
+    assert (again.vectors.r is not None) is (change == "atrlif")
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_what_version_1_can_say_is_written_as_version_1(tmp_path, options):
+    """Digests of older exports stay what they were; older versions read the file."""
+    net = random_network(1, **options)
+    document = json.loads(net.to_json())
+    assert document["format_version"] == 1
+    assert set(document["w_in"]) == {"weights", "exponent", "bits", "sign"}
+    assert not {"kind", "reset_interval", "reset_offset"} & set(document["neurons"])
+    net.save(tmp_path / "net.h5")
+    with h5py.File(tmp_path / "net.h5") as file:
+        assert file.attrs["format_version"] == 1
+        assert "kind" not in file["neurons"].attrs
+
+
+def test_registers_of_another_kind_are_refused():
+    document = json.loads(ternary(random_network(1)).to_json())
+    for change in ({"kind": "lif"}, {"kind": "atrlif"}, {"vth": [1] * 12}):
+        neurons = {"neurons": document["neurons"] | change}
+        with pytest.raises(FileFormatError, match=r"missing|unknown: vth"):
+            NetworkDescription.from_json(json.dumps(document | neurons))
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document | neurons, load_schema())
+
+
 def changed(document, path, value):
     *front, last = path
     for key in front:
@@ -83,7 +141,12 @@ def changed(document, path, value):
         (("input_bits",), -1),
         (("dt",), 0),
         (("metadata",), {"a": []}),
-        (("format_version",), 2),
+        (("format_version",), 3),
+        (("w_in", "delays"), [[63] * 6] * 12),
+        (("w_in", "process"), "conv"),
+        (("neurons", "kind"), "rf"),
+        (("neurons", "kind"), "ternary"),
+        (("neurons", "reset_interval"), -1),
         (("kind",), "other"),
         (("extra",), 1),
         (("readout",), []),
@@ -115,11 +178,11 @@ def test_json_garbage(text):
 
 
 def test_newer_versions_say_so(saved):
-    document = json.loads(random_network(1).to_json()) | {"format_version": 2}
+    document = json.loads(random_network(1).to_json()) | {"format_version": 3}
     with pytest.raises(FileFormatError, match="Install a newer spikelearn"):
         NetworkDescription.from_json(json.dumps(document))
     with h5py.File(saved, "r+") as file:
-        file.attrs["format_version"] = 2
+        file.attrs["format_version"] = 3
     with pytest.raises(FileFormatError, match="Install a newer spikelearn"):
         NetworkDescription.load(saved)
 
@@ -236,6 +299,32 @@ def test_damaged_files_are_named_as_such(saved, edit):
         edit(file)
     with pytest.raises(FileFormatError, match=r"net\.h5"):
         NetworkDescription.load(saved)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        replace("w_in/delays", np.full((12, 6), 63)),
+        replace("w_in/delays", np.zeros((12, 5), np.uint8)),
+        replace("w_in/delays", np.zeros((12, 6))),
+        attribute("w_in", "process", "sparse"),
+        attribute("w_in", "process", 1),
+        attribute("neurons", "kind", "rf"),
+        attribute("neurons", "kind", "lif"),
+        attribute("neurons", "kind", 2),
+        delete("neurons/theta_0"),
+        delete("vectors/r"),
+        replace("vectors/r", np.zeros((6, 2, 11), np.int32)),
+        replace("neurons/theta_step", np.arange(12)),
+    ],
+)
+def test_damaged_files_of_version_2_are_named_as_such(tmp_path, edit):
+    path = tmp_path / "net.h5"
+    with_vectors(atrlif(with_delays(random_network(0), 1))).save(path)
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    with pytest.raises(FileFormatError, match=r"net\.h5"):
+        NetworkDescription.load(path)
 
 
 @settings(max_examples=60, deadline=None)
