@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from hardware import emulator
-from hardware.export import _supported
 from hardware.export.c_header import write_c_header
-from spikelearn.errors import FileAccessError, HardwareError, InvalidValue
+from spikelearn.errors import FileAccessError, InvalidValue
 from tests.hardware.networks import random_input, random_network
 
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -217,25 +216,3 @@ def test_a_file_where_the_folder_should_be_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(FileAccessError, match="must be writable"):
         write_c_header(random_network(1), tmp_path / "file" / "net.h")
-
-
-def test_parts_that_a_door_does_not_know_are_refused_unless_at_their_default(tmp_path):
-    @dataclasses.dataclass(frozen=True, eq=False)
-    class Delayed(type(random_network(1).w_rec)):
-        delays: int = 0
-
-    net = random_network(1)
-    table = dict(_supported.PLAIN_LIF)
-    table[Delayed] = table[type(net.w_rec)]
-    plain = {name: getattr(net.w_rec, name) for name in ("weights", "exponent", "bits")}
-    for delays in (0, 3):
-        changed = dataclasses.replace(net, w_rec=Delayed(**plain, delays=delays))
-        if delays == 0:
-            _supported.refuse_unsupported(changed, "the C header", table)
-            continue
-        with pytest.raises(
-            HardwareError, match=r"w_rec\.delays must be at its default"
-        ):
-            _supported.refuse_unsupported(changed, "the C header", table)
-    with pytest.raises(HardwareError, match=r"w_rec must be a part that .* Delayed"):
-        write_c_header(changed, tmp_path / "net.h")
