@@ -5,8 +5,8 @@
     python run_network.py --network other.json x.npy states.npz
 
 `x.npy` holds integers (time, input) or (time, sample, input). `states.npz` gets u, v,
-b (current, membrane and adaptation after each step), spikes, y (readout) and
-`overflows`, time first. From Python: `states = run(load("network.json"), x)`.
+b (current, membrane and adaptation after each step), spikes, y (readout), time first,
+and `overflows`, how many u an overflow changed. In Python: `run(load(FILE), x)`.
 
 The network is the JSON file beside this one. Step t, with state zero before the first:
 

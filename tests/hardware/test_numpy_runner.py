@@ -47,7 +47,8 @@ def test_every_value_is_that_of_the_emulator(name, tmp_path):
     for key in STATES:
         np.testing.assert_array_equal(states[key], getattr(record, key))
         assert states[key].dtype == getattr(record, key).dtype
-    assert states["overflows"] == record.u_wraps
+    assert (states["overflows"] > 0) == (record.u_wraps > 0)
+    assert states["overflows"] <= record.u_wraps, "a sum may wrap as well"
     assert f"{record.n_spikes} spikes in 50 steps" in text
     assert record.n_spikes > 0
 
