@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware import emulator
+from hardware._checks import MAX_DELAY
 from hardware.description import NetworkDescription
 from hardware.quantization_report import (
     STATE_MAX,
@@ -180,15 +181,16 @@ def check_representable(network: RecurrentNetwork, input_bits: int | None) -> No
     Raises
     ------
     HardwareError
-        If units are rates, delays are longer than a step, or input is real-valued.
+        If units are rates, delays are too long, or input is real-valued.
     """
     problems = []
     if not network.spiking:
         problems.append("cells must spike; got rate units. (Train LIF or ALIF cells.)")
     longest = int(np.max(network.delay))
-    if longest > 1:
+    if longest > MAX_DELAY + 1:
         problems.append(
-            f"recurrent delays must be 1 step; got {longest}. (Set network.delay = 1.)"
+            f"recurrent delays must be at most {MAX_DELAY + 1} steps; got {longest}. "
+            "(Use shorter delays, or a larger dt.)"
         )
     if input_bits is None:
         problems.append(

@@ -14,7 +14,7 @@ time constant is nearest.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -168,6 +168,9 @@ def describe(
         name: _connection(rows[name] * weights[name], rounding, k)
         for k, name in enumerate(rows)
     }
+    if np.max(network.delay) > 1:  # one step is that of every synapse
+        delays = np.broadcast_to(np.asarray(network.delay) - 1, (n, n))
+        blocks["w_rec"] = replace(blocks["w_rec"], delays=delays)
 
     def decay(name: str) -> np.ndarray:
         return _decay_register(network.cell.per_neuron(name, n), dt)

@@ -12,14 +12,14 @@ The network is the JSON file beside this one. Step t, with state zero before the
 
     dec(x, d)  = sign(x) * ((|x| * (4096 - d)) >> 12)
     shift(a,e) = wrap32(a << e) if e >= 0 else a >> -e      of the sum of a block
-    a   = shift(w_in x[t], e_in) + shift(w_rec s[t-1], e_rec)
+    a   = shift(w_in x[t-d], e_in) + shift(w_rec s[t-1-d], e_rec)   d: delays, or 0
     u   = wrap24(wrap32(dec(u, du + 1) + wrap32(a << 6)))   one turn of 2**24 at most
     v   = clip(dec(v, dv) + u + (bias_mant << bias_exp) - r)
     r   = s[t-1] * (vth << 6) if reset is "subtract" else 0
     b   = clip(dec(b, db) + s[t-1] * (beta << 6))
     s   = (v > (vth << 6) + b) and rc == 0;   reset "zero": v = 0 where s
     rc  = refractory where s, else max(rc - 1, 0)
-    c   = wrap24(wrap32(shift(w_out s[t], e_out) << 6))
+    c   = wrap24(wrap32(shift(w_out s[t-d], e_out) << 6))
     y   = clip(dec(y, dv_out) + c + (bias_mant_out << bias_exp_out))
     y   = 0 where y > 131071 << 6
 
@@ -39,6 +39,7 @@ NETWORK = "network.json"
 STATE_MAX = 2**23 - 1
 READOUT_MAX = 131_071 << 6
 CONNECTIONS = ("w_in", "w_rec", "w_out")
+NEW = {"process", "delays"}  # of synapses in format version 2
 KEYS = {
     "": {
         "kind",
@@ -70,10 +71,17 @@ def load(path: str | Path) -> dict[str, Any]:
     document = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(document, dict) or document.get("kind") != "network_description":
         raise ValueError(f"{path} must hold a network_description of spikelearn.")
-    if document.get("format_version") != 1:
-        raise ValueError(f"{path} must have format_version 1, which this file runs.")
+    version = document.get("format_version")
+    if version not in (1, 2):
+        raise ValueError(f"{path} must have format_version 1 or 2; got {version!r}.")
+    cell = document.get("neurons", {})
+    if cell.pop("kind", "lif") != "lif" or cell.pop("reset_interval", 0):
+        raise ValueError(f"{path} must have LIF neurons without a periodic reset.")
+    cell.pop("reset_offset", 0)
     for name, wanted in KEYS.items():
         found = set(document[name] if name else document)
+        if version == 2 and name in CONNECTIONS:
+            wanted = wanted | NEW
         if found != wanted:
             what = ", ".join(sorted(found ^ wanted))
             raise ValueError(
@@ -81,6 +89,8 @@ def load(path: str | Path) -> dict[str, Any]:
             )
     for name in CONNECTIONS:
         document[name] |= {"weights": np.array(document[name]["weights"], np.int64)}
+        if (delays := document[name].get("delays")) is not None:
+            document[name]["delays"] = np.array(delays, np.int64)
     for name in ("neurons", "readout"):
         document[name] = {
             key: value if key == "reset" else np.array(value, np.int64)
@@ -109,11 +119,33 @@ def clip(value: np.ndarray) -> np.ndarray:
     return np.clip(value, -STATE_MAX, STATE_MAX)
 
 
-def arriving(block: dict[str, Any], source: np.ndarray) -> np.ndarray:
-    """Return what a block of synapses sends, for sources (sample, pre)."""
-    total = wrap32(source @ block["weights"].T)
-    exponent = block["exponent"]
-    return wrap32(total << exponent) if exponent >= 0 else total >> -exponent
+def shift(value: np.ndarray, exponent: int) -> np.ndarray:
+    """Scale by the exponent of a block of synapses."""
+    return wrap32(value << exponent) if exponent >= 0 else value >> -exponent
+
+
+class Synapses:
+    """A block of synapses, with what it has under way."""
+
+    def __init__(self, block: dict[str, Any], samples: int) -> None:
+        self.weights, self.exponent = block["weights"], block["exponent"]
+        self.delays = block.get("delays")
+        longest = 0 if self.delays is None else int(self.delays.max())
+        shape = (longest + 1, samples, len(self.weights))
+        self.under_way = np.zeros(shape, np.int64)  # the first arrives now
+
+    def arriving(self, source: np.ndarray) -> np.ndarray:
+        """Send from sources (sample, pre); return what arrives (sample, post)."""
+        if self.delays is None:
+            return shift(wrap32(source @ self.weights.T), self.exponent)
+        for delay in np.unique(self.delays):
+            weights = self.weights * (self.delays == delay)
+            products = shift(wrap32(source[:, None] * weights), self.exponent)
+            self.under_way[delay] += products.sum(axis=2)
+        now = self.under_way[0].copy()
+        self.under_way[:-1] = self.under_way[1:]
+        self.under_way[-1] = 0
+        return now
 
 
 def check_input(network: dict[str, Any], x: np.ndarray) -> np.ndarray:
@@ -149,9 +181,10 @@ def run(network: dict[str, Any], x: np.ndarray) -> dict[str, np.ndarray]:
         for name in ("u", "v", "b", "spikes")
     }
     states["y"] = np.zeros((steps, samples, n_out), np.int32)
+    w_in, w_rec, w_out = (Synapses(network[name], samples) for name in CONNECTIONS)
     overflows = 0
     for t in range(steps):
-        a = arriving(network["w_in"], x[t]) + arriving(network["w_rec"], s)
+        a = w_in.arriving(x[t]) + w_rec.arriving(s)
         wanted = decay(u, cell["du"] + 1) + (a << 6)
         u = wrap24(wrap32(wanted))
         overflows += int((u != wanted).sum())
@@ -160,7 +193,7 @@ def run(network: dict[str, Any], x: np.ndarray) -> dict[str, np.ndarray]:
         s = ((v > threshold + b) & (rc == 0)).astype(np.int64)
         rc = np.where(s, cell["refractory"], np.maximum(rc - 1, 0))
         v = v if subtract else v * (1 - s)
-        c = wrap24(wrap32(arriving(network["w_out"], s) << 6))
+        c = wrap24(wrap32(w_out.arriving(s) << 6))
         y = clip(decay(y, out["dv"]) + c + bias_out)
         y = y * (y <= READOUT_MAX)
         now = {"u": u, "v": v, "b": b, "spikes": s, "y": y}

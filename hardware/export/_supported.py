@@ -20,7 +20,7 @@ from hardware.description import (
     ReadoutParameters,
 )
 
-__all__ = ["PLAIN_LIF", "refuse_unsupported"]
+__all__ = ["DELAYED_LIF", "PLAIN_LIF", "refuse_unsupported"]
 
 _CONNECTIONS = ("w_in", "w_rec", "w_out")
 PLAIN_LIF: Mapping[type, frozenset[str]] = {
@@ -47,6 +47,11 @@ PLAIN_LIF: Mapping[type, frozenset[str]] = {
 
 Which process Lava gets, for a dense or a sparse block, changes no number.
 """
+DELAYED_LIF: Mapping[type, frozenset[str]] = {
+    **PLAIN_LIF,
+    Connection: PLAIN_LIF[Connection] | {"delays"},
+}
+"""The same with delays."""
 
 
 def refuse_unsupported(

@@ -6,7 +6,7 @@ import importlib.resources
 from pathlib import Path
 
 from hardware.description import NetworkDescription
-from hardware.export._supported import refuse_unsupported
+from hardware.export._supported import DELAYED_LIF, refuse_unsupported
 from spikelearn.errors import require
 from spikelearn.files import write_text
 
@@ -44,7 +44,7 @@ def write_numpy_runner(network: NetworkDescription | str, path: str | Path) -> N
     target = Path(path)
     require(target.suffix == ".py", "path", "must end in .py", repr(str(path)))
     if isinstance(network, NetworkDescription):
-        refuse_unsupported(network, "the NumPy runner")
+        refuse_unsupported(network, "the NumPy runner", DELAYED_LIF)
         name = target.with_suffix(".json").name
     else:
         name = network

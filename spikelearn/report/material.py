@@ -26,6 +26,7 @@ __all__ = [
 
 ACTIVITY_SAMPLES = 200
 ACTIVITY_STATES = 20_000_000  # neuron-steps held in memory at once
+LONGEST_INTEGER_DELAY = 63  # steps, of `hardware` descriptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,9 +308,10 @@ def integer_obstacles(run: Run) -> list[str]:
     """
     network = run.network
     longest = int(np.max(network.delay))
+    most = LONGEST_INTEGER_DELAY
     obstacles = {
         "its rate units do not spike": not network.spiking,
-        f"its recurrent delays reach {longest} steps, not 1": longest > 1,
+        f"its recurrent delays reach {longest} steps, not {most}": longest > most,
         "its input is real-valued": run.task.input_bits is None,
     }
     return [words for words, holds in obstacles.items() if holds]

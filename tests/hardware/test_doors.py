@@ -66,6 +66,8 @@ STRANGE = {
 @pytest.mark.parametrize("place", STRANGE)
 @pytest.mark.parametrize(("name", "write"), DOORS)
 def test_what_changes_the_network_is_refused(name, write, place, tmp_path):
+    if write is write_numpy_runner and place == "w_rec.delays":
+        pytest.skip("this door knows delays")
     with pytest.raises(HardwareError, match=place):
         write(STRANGE[place](), tmp_path / name)
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -53,6 +54,26 @@ def test_every_value_is_that_of_the_emulator(name, tmp_path):
     assert record.n_spikes > 0
 
 
+@pytest.mark.parametrize("options", [{}, {"input_bits": 24, "exponents": (7, 0, 0)}])
+def test_delays_are_those_of_the_emulator(options, tmp_path):
+    net, rng = random_network(3, **options), np.random.default_rng(9)
+    blocks = {
+        name: dataclasses.replace(
+            getattr(net, name),
+            delays=rng.integers(0, 9, getattr(net, name).weights.shape),
+        )
+        for name in ("w_in", "w_rec", "w_out")
+    }
+    net = dataclasses.replace(net, **blocks)
+    x = random_input(4, net, 60, 2)
+    write_numpy_runner(net, tmp_path / RUNNER)
+    states, _ = run_child(tmp_path, x)
+    record = emulator.run(net, x)
+    assert record.n_spikes > 50
+    for key in STATES:
+        np.testing.assert_array_equal(states[key], getattr(record, key))
+
+
 def test_another_weight_is_seen(tmp_path):
     """Negative control."""
     net = random_network(3)
@@ -98,7 +119,8 @@ def test_one_sample_and_another_network(tmp_path):
     ("change", "message"),
     [
         ({"kind": "something"}, "must hold a network_description"),
-        ({"format_version": 2}, "must have format_version 1"),
+        ({"format_version": 3}, "must have format_version 1 or 2; got 3"),
+        ({"format_version": 2}, "unknown or missing delays, process"),
         ({"delays": [1]}, "unknown or missing delays"),
     ],
 )

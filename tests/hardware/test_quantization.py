@@ -329,16 +329,12 @@ def test_scores_of_the_emulator_are_near_those_of_the_float_network():
     assert fixed.loss == pytest.approx(scores.loss, rel=0.1)
 
 
-DELAY = np.random.default_rng(0).integers(1, 6, (24, 24))
-
-
 @pytest.mark.parametrize(
     ("spec", "messages"),
     [
         ({"cell": LeakyRate()}, [r"cells must spike; got rate units\. .*LIF or ALIF"]),
-        ({"delay": 3}, [r"recurrent delays must be 1 step; got 3\. .*delay = 1"]),
-        ({"delay": DELAY}, [r"recurrent delays must be 1 step; got 5\."]),
-        ({"cell": LeakyRate(), "delay": 2}, ["cells must spike", "got 2"]),
+        ({"delay": 64}, [r"delays must be at most 63 steps; got 64\. .*shorter"]),
+        ({"cell": LeakyRate(), "delay": 99}, ["cells must spike", "got 99"]),
     ],
 )
 def test_what_the_chip_has_no_form_of_is_refused_at_once(spec, messages):
@@ -349,6 +345,27 @@ def test_what_the_chip_has_no_form_of_is_refused_at_once(spec, messages):
     assert len(lines) == len(messages)
     for line, message in zip(lines, messages, strict=True):
         assert re.search(message, line)
+
+
+DELAYS = {
+    "common": 3,
+    "longest": 63,
+    "each": np.random.default_rng(0).integers(1, 6, (24, 24)),
+}
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_delays_are_kept(name):
+    network, x = network_and_input(cell=LIF(), delay=DELAYS[name])
+    description, report = quantise(network, x)
+    delays = np.broadcast_to(DELAYS[name], (24, 24))
+    np.testing.assert_array_equal(description.w_rec.delays, delays - 1)
+    assert description.w_in.delays is None and description.w_out.delays is None
+    assert report.spike_error < 0.08
+    without = dataclasses.replace(description.w_rec, delays=None)
+    other = dataclasses.replace(description, w_rec=without)
+    got = emulator.run(other, x).spikes
+    assert spike_train_error(network.run(x).spikes, got, 1.0) > 2 * report.spike_error
 
 
 def test_a_delay_of_one_step_for_each_synapse_is_no_delay():

@@ -33,6 +33,7 @@ CELLS = {
     "alif": ALIF(tau_m=10.0, tau_a=60.0, beta=0.2, t_ref=4.0),
     "leak": ALIF(input_scaling="leak", v_th=0.05, beta=0.01),
 }
+DELAY = np.random.default_rng(1).integers(1, 5, (20, 20))
 
 
 def config(*overrides):
@@ -79,10 +80,11 @@ def test_refractory_neurons_have_no_distance():
     np.testing.assert_array_equal(np.isneginf(record.distance), silent)
 
 
+@pytest.mark.parametrize("delay", [1, DELAY], ids=["one step", "delays"])
 @pytest.mark.parametrize("rule", [EProp(), BPTT()], ids=["e-prop", "bptt"])
 @pytest.mark.parametrize("name", CELLS)
-def test_eight_bits_have_about_the_gradient_of_the_float_network(name, rule):
-    network = make_network(n_rec=20, cell=CELLS[name], drive=1.5)
+def test_eight_bits_have_about_the_gradient_of_the_float_network(name, rule, delay):
+    network = make_network(n_rec=20, cell=CELLS[name], drive=1.5, delay=delay)
     network.params.w_rec[...] *= 0.2  # little chaos
     x = make_input(n_steps=40)
     signal = make_signal(network, x)
@@ -219,7 +221,7 @@ def test_states_of_a_trained_network_have_room():
     [
         (("task.name=dms",), "real values, which have no integer form"),
         (("cell=rate", "hardware.weight_bits=4"), "cells must spike"),
-        (("delay=2",), "recurrent delays must be 1 step"),
+        (("delay=64",), "recurrent delays must be at most 63 steps"),
     ],
 )
 def test_what_has_no_integers_is_refused_before_training(overrides, message, tmp_path):
