@@ -44,6 +44,7 @@ demo: $(VENV)/.stamp-demo
 # What is installed here has to be found: its tests fail instead of being skipped.
 test: export SPIKELEARN_REQUIRE_LAVA := 1
 test: export SPIKELEARN_REQUIRE_DASK := 1
+test: export SPIKELEARN_REQUIRE_NIR := 1
 ifneq ($(findstring norse,$(ORACLES)),)
 test: export SPIKELEARN_REQUIRE_TORCH := 1
 test: export SPIKELEARN_REQUIRE_NORSE := 1
@@ -114,7 +115,7 @@ $(VENV)/.stamp-demo: pyproject.toml constraints.txt | $(VENV)/.stamp-venv
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-demo
 	@echo "Installing the tools for the tests"
-	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),studies,dask,dev$(addprefix $(comma),$(ORACLES))]'
+	@$(PIP_INSTALL) --editable '.[$(DEMO_EXTRAS),studies,dask,nir,dev$(addprefix $(comma),$(ORACLES))]'
 	@$(if $(findstring neurogym,$(ORACLES)),$(PIP_INSTALL) --no-deps neurogym)
 	@touch $@
 

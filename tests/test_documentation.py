@@ -39,10 +39,15 @@ def test_the_python_of_the_readme_runs(tmp_path):
 
 
 def test_the_configurations_of_the_readme_are_valid(tmp_path):
-    digits, flossing = blocks("toml")
+    digits, hardware, flossing = blocks("toml")
     (tmp_path / "digits.toml").write_text(digits)
     config = resolve_config(load_config(tmp_path / "digits.toml"))
     assert config.network.n_rec == 64
+    (tmp_path / "hardware.toml").write_text(hardware)
+    config = resolve_config(
+        load_config(tmp_path / "hardware.toml"), ["task.name=digits-rows"]
+    )
+    assert (config.hardware.weight_bits, config.hardware.fan_in) == (4, 64)
     (tmp_path / "flossing.toml").write_text(flossing)
     config = resolve_config(load_config(tmp_path / "flossing.toml"), ["task.name=dms"])
     assert config.flossing.k == 5
