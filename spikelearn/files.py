@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from spikelearn.errors import FileAccessError, FileFormatError, SpikelearnError
+from spikelearn.hdf5_heaps import check_heaps
 
 __all__ = [
     "atomic_path",
@@ -202,6 +203,7 @@ def open_foreign_hdf5(path: str | Path) -> Iterator[h5py.File]:
     where = f"file {str(path)!r}"
     if not Path(path).is_file():
         raise FileAccessError(f"{where} must exist; got no such file.")
+    check_heaps(path)
     try:
         file = h5py.File(path, "r")
     except _READING_ERRORS as error:

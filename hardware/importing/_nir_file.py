@@ -15,7 +15,6 @@ import numpy as np
 
 from hardware._nir_graph import FIELDS, OPTIONAL, Graph, Node
 from hardware._nir_metadata import NAME
-from hardware.importing._hdf5_heaps import check_heaps
 from spikelearn.errors import FileFormatError
 from spikelearn.files import (
     MAX_ELEMENTS,
@@ -58,7 +57,6 @@ def read_graph(path: str | Path) -> Graph:
     where = f"file {str(path)!r}"
     problems: list[str] = []
     with open_foreign_hdf5(path) as file:
-        check_heaps(path)
         if "node" not in file:
             raise FileFormatError(
                 f"{where} must be a NIR file; got HDF5 without the group 'node'."
