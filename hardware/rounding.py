@@ -57,9 +57,9 @@ class Rounding:
     bits
         Bits of a weight with its sign, 2 to 8.
     mode
-        "nearest"; "floor" (towards minus infinity, what dropping bits does); or
-        "stochastic": up with a probability that is the part above the floor, so that
-        the mean is the weight (Gupta et al. 2015, arXiv:1502.02551).
+        "nearest"; "floor", towards minus infinity; or "stochastic": up with a
+        probability that is the part above the floor, so that the mean is the weight
+        (Gupta et al. 2015, arXiv:1502.02551).
     seed
         Of the stochastic draws.
 
@@ -159,7 +159,13 @@ def describe(
     rounding: Rounding,
     metadata: dict[str, str | int | float | bool] | None = None,
 ) -> NetworkDescription:
-    """Round everything at given scales."""
+    """Round everything at given scales.
+
+    Raises
+    ------
+    HardwareError
+        If a constant does not fit its register.
+    """
     cell, dt, n = network.cell_constants, network.dt, network.n_rec
     voltage = scales.per_neuron(network)
     rows = {"w_in": voltage[:, None], "w_rec": voltage[:, None], "w_out": scales.output}

@@ -9,8 +9,10 @@ from hardware.quantization import quantise
 from hardware.quantization_report import QuantizationReport
 from hardware.rounding import Rounding, Scales
 from hardware.training import IntegerBackend
+from spikelearn.errors import require
 from spikelearn.learning.evaluation import Evaluation, evaluate_network
 from spikelearn.runs import Run
+from spikelearn.runs.run import BEST_BACKEND
 
 __all__ = [
     "BITS",
@@ -40,9 +42,10 @@ def trained_backend(run: Run) -> IntegerBackend | None:
     scales = Scales((1.0,) * len(run.network.layers), 1.0)
     rounding = Rounding(section.weight_bits)
     backend = IntegerBackend(rounding, run.task.input_bits or 0, scales)
-    like = {f"backend/{name}": array for name, array in backend.state().items()}
+    names = {name: f"{BEST_BACKEND}/{name}" for name in backend.state()}
+    like = {names[name]: array for name, array in backend.state().items()}
     stored = run.folder.read_checkpoint(like)
-    backend.load_state({name: stored[f"backend/{name}"] for name in backend.state()})
+    backend.load_state({name: stored[key] for name, key in names.items()})
     return backend
 
 
@@ -97,10 +100,15 @@ def quantise_run(
     ------
     HardwareError
         As `hardware.quantization.quantise`.
+    InvalidValue
+        If another rounding is wanted for a run that was trained as integers.
     """
     backend, scales = trained_backend(run), None
     if backend is not None and bits in (None, backend.rounding.bits):
         bits, scales = backend.rounding.bits, backend.scales
+        rule = f"must be 'nearest' for a run that was trained with {bits} bits"
+        hint = "Its weights are whole already."
+        require(rounding == "nearest", "rounding", rule, repr(rounding), hint)
     return quantise(
         run.network,
         calibration_input(run),

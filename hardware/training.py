@@ -22,6 +22,7 @@ from hardware.emulator import IntegerRecord
 from hardware.evaluation import evaluate_description
 from hardware.kernels.tested import tested_states
 from hardware.quantization import check_representable, integer_input, search_scales
+from hardware.quantization_report import CONSTANT_TOLERANCE
 from hardware.rounding import (
     MAX_EXPONENT,
     UNIT,
@@ -32,7 +33,7 @@ from hardware.rounding import (
     largest_mantissa,
     represented,
 )
-from spikelearn.errors import require
+from spikelearn.errors import HardwareError, require
 from spikelearn.kernels.threads import run_groups
 from spikelearn.learning.backend import Backend, Constraint
 from spikelearn.learning.evaluation import Evaluation
@@ -52,6 +53,7 @@ CALIBRATION_SAMPLES = 32
 # Weights grow while they learn: the scale leaves room for so many times the states.
 GROWTH = 8.0
 STATE_MAX = 2**23 - 1
+BIAS_MAX = 4095
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class IntegerBackend:
     rounding: Rounding
     input_bits: int
     scales: Scales
-    _copy: RecurrentNetwork | None = field(default=None, init=False, repr=False)
+    _copies: tuple = field(default=(None, None), init=False, repr=False)
 
     @classmethod
     def calibrated(
@@ -139,11 +141,18 @@ class IntegerBackend:
         run = emulator.run(describe(network, scales, input_bits, rounding), x)
         assert run.u is not None and run.v is not None
         states = max(np.abs(run.u).max(), np.abs(run.v).max())
-        scales = _halved(scales, *(_halvings(p) for p in (states, np.abs(run.y).max())))
+        halvings = np.full(len(network.layers), _halvings(states))
+        scales = _halved(scales, halvings, _halvings(np.abs(run.y).max()))
         return cls(rounding, input_bits, scales)
 
     def describe(self, network: RecurrentNetwork) -> NetworkDescription:
-        """Return the integers that run in place of a network."""
+        """Return the integers that run in place of a network.
+
+        Raises
+        ------
+        HardwareError
+            If a constant does not fit its register.
+        """
         return describe(network, self.scales, self.input_bits, self.rounding)
 
     def running(self, network: RecurrentNetwork) -> RecurrentNetwork:
@@ -153,15 +162,12 @@ class IntegerBackend:
     def _with_weights(
         self, network: RecurrentNetwork, description: NetworkDescription
     ) -> RecurrentNetwork:
-        if self._copy is None or self._copy.n_rec != network.n_rec:
-            self._copy = replace(network)
-        self._copy.params.load(
-            {
-                name: array.astype(network.dtype)
-                for name, array in represented(network, description).items()
-            }
-        )
-        return self._copy
+        if self._copies[0] is not network:
+            self._copies = network, replace(network)
+        copy: RecurrentNetwork = self._copies[1]
+        values = represented(network, description)
+        copy.params.load({k: a.astype(network.dtype) for k, a in values.items()})
+        return copy
 
     def run(
         self,
@@ -173,20 +179,55 @@ class IntegerBackend:
     ) -> tuple[RecurrentNetwork, Record]:
         """Run a batch in integers; return the weights that ran and what they did.
 
-        If a state has left its range, the next batch has half of its scale: weights
+        Where a state has left its range, the next batch has half of its scale: weights
         are then the same with a smaller exponent.
+
+        Raises
+        ------
+        HardwareError
+            If a scale is so small that it does not hold the thresholds any more: the
+            weights run away.
         """
         description = self.describe(network)
         run = emulator.run(
             description, integer_input(x, self.input_bits), threads=threads
         )
         running = self._with_weights(network, description)
-        states, readouts = run.u_wraps + run.v_saturations, run.y_wraps
-        readouts += run.y_saturations
-        self.scales = _halved(self.scales, int(states > 0), int(readouts > 0))
+        self._make_room(network, run)
         return running, integer_record(
             running, description, x, run, with_states=bool(record), threads=threads
         )
+
+    def _make_room(self, network: RecurrentNetwork, run: IntegerRecord) -> None:
+        """Halve the scales of layers, or of the readout, that left their range."""
+        states, readout = np.zeros(len(network.layers), np.int64), 0
+        if run.u_wraps + run.v_saturations:
+            assert run.u is not None and run.v is not None
+            peaks = np.maximum(np.abs(run.u), np.abs(run.v)).max(axis=(0, 1))
+            starts = np.cumsum((0, *network.layers))[:-1]
+            peaks = np.maximum.reduceat(peaks, starts)
+            states += peaks >= min(STATE_MAX // 2, peaks.max())
+        if run.y_wraps + run.y_saturations:
+            readout = 1
+        if not states.any() and not readout:
+            return
+        scales = _halved(self.scales, states, readout)
+        constants = network.cell_constants
+        for name in ("v_th", "beta"):
+            exact = scales.per_neuron(network) * getattr(constants, name)
+            exact = exact[exact > 0]
+            off = np.abs(np.rint(exact / UNIT) * UNIT / exact - 1.0).max(initial=0.0)
+            self._refuse(off > CONSTANT_TOLERANCE, f"cell.{name}")
+        self._refuse(scales.output < UNIT, "the readout")
+        self.scales = scales
+
+    def _refuse(self, lost: bool, place: str) -> None:
+        if lost:
+            raise HardwareError(
+                f"states must fit into 24 bits at a scale that holds {place}; got "
+                "states that run away while the network learns. (Lower optimizer.lr, "
+                "or set optimizer.clip_norm or optimizer.weight_decay.)"
+            )
 
     def evaluate(
         self,
@@ -203,7 +244,7 @@ class IntegerBackend:
         return evaluate_description(*given, size=size, threads=threads)
 
     def project(self, network: RecurrentNetwork) -> None:
-        """Clip weights that are beyond the largest mantissa and exponent, in place."""
+        """Clip what is beyond the largest mantissa and exponent, in place."""
         beyond = largest_mantissa(self.rounding.bits) * UNIT * 2.0**MAX_EXPONENT
         voltage = self.scales.per_neuron(network)[:, None]
         rows = {"w_in": voltage, "w_rec": voltage, "w_out": self.scales.output}
@@ -212,6 +253,12 @@ class IntegerBackend:
             weights = getattr(network.params, name)
             excess = np.maximum(np.abs(row * effective[name]) / beyond, 1.0)
             np.divide(weights, excess, out=weights, casting="same_kind")
+        params, largest = network.params, BIAS_MAX * 2.0**MAX_EXPONENT
+        scales = {"bias": voltage[:, 0], "b_out": np.array(self.scales.output)}
+        for name, scale in scales.items():
+            limit = (largest / scale).astype(network.dtype)
+            biases = getattr(params, name)
+            np.clip(biases, -limit, limit, out=biases)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the scales: those of layers, and that of the readout."""
@@ -228,9 +275,10 @@ def _halvings(peak: int) -> int:
     return max(math.ceil(math.log2(GROWTH * max(int(peak), 1) / STATE_MAX)), 0)
 
 
-def _halved(scales: Scales, states: int, readout: int) -> Scales:
-    voltages = tuple(scale * 2.0**-states for scale in scales.voltages)
-    return Scales(voltages, scales.output * 2.0**-readout)
+def _halved(scales: Scales, states: np.ndarray, readout: int) -> Scales:
+    """Return scales that are halved so often, those of layers and of the readout."""
+    voltages = np.asarray(scales.voltages) * 2.0**-states
+    return Scales(tuple(voltages.tolist()), scales.output * 2.0**-readout)
 
 
 def integer_record(

@@ -78,6 +78,8 @@ def _training_bytes(config: RunConfig, task: Task) -> int:
         neuron += 3 * item
     if learning.oja_form is not None:
         neuron += 4 * 8
+    if config.hardware is not None and config.hardware.weight_bits is not None:
+        neuron += 3 * 4 + 1 + item  # u, v, b and spikes as integers, distance
     if config.flossing is not None:  # gates, two factors of each vector
         neuron += item * (1 + 2 * config.flossing.k)
     # readout, its error in float64, and the input with its events
@@ -242,6 +244,7 @@ def build_trainer(
     network = build_network(config, task)
     if weights is not None:
         network.params.load(weights)
+        network.constrain()
     backend, constraint = hardware(config, network, task) if hardware else (None, None)
     learning, optimizer = config.learning, config.optimizer
     feedback = Feedback(

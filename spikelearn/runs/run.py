@@ -27,6 +27,8 @@ from spikelearn.tasks import Task
 __all__ = ["Run", "evaluate", "load_run", "resume", "train"]
 
 Progress = Callable[[StepMetrics], None]
+BEST_BACKEND = "best_backend"
+"""Group of a checkpoint: state of `Trainer.backend` when the weights were best."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +138,23 @@ def _first_weights(config: RunConfig) -> dict[str, np.ndarray] | None:
     ------
     InvalidValue
         If that run has another network.
+    FileAccessError, FileFormatError
+        If it cannot be read.
     """
     start = config.training.start
     if start is None:
         return None
-    arrays = load_run(start).network.params.arrays()
+    other = load_run(start)
+    arrays = other.network.params.arrays()
     task = tasks.make(config.task.name, **config.task.parameters())
     wanted = (config.network.n_rec, task.n_in, task.n_out)
     got = (*arrays["w_in"].shape, len(arrays["w_out"]))
     rule = f"must have (n_rec, n_in, n_out) = {wanted}"
     require(got == wanted, f"training.start = {start!r}", rule, got)
+    for name in ("cell", "layers"):
+        mine, theirs = (getattr(c.network, name) for c in (config, other.config))
+        rule = f"must have network.{name} = {mine}"
+        require(mine == theirs, f"training.start = {start!r}", rule, theirs)
     return arrays
 
 
@@ -200,8 +209,21 @@ def _check_unchanged(folder: RunFolder, config: RunConfig) -> None:
 def evaluate(
     path: str | Path, split: str = "test", *, size: int | None = None, threads: int = 1
 ) -> Evaluation:
-    """Score the best weights of a run on a split of its task, in floating point."""
+    """Score the best weights of a run on a split of its task, in floating point.
+
+    Raises
+    ------
+    InvalidValue
+        If the run was trained as integers: `hardware.trained.evaluate_run` scores it.
+    FileAccessError, FileFormatError
+        If the run cannot be read.
+    """
     run = load_run(path)
+    hardware = run.config.hardware
+    bits = None if hardware is None else hardware.weight_bits
+    hint = "Use hardware.trained.evaluate_run."
+    where, rule = f"run {str(path)!r}", "must be trained in floating point"
+    require(bits is None, where, rule, f"hardware.weight_bits = {bits}", hint)
     return evaluate_network(
         run.network, run.task, run.loss, split, size=size, threads=threads
     )
@@ -217,6 +239,7 @@ class _Session:
         self.best_score = -np.inf
         self.best_iteration = 0
         self.best: dict[str, np.ndarray] = {}
+        self.best_backend: dict[str, np.ndarray] = {}
         self.pending: list[dict[str, Any]] = []
         self.seconds_before = 0.0
         self.started = time.perf_counter()
@@ -246,6 +269,12 @@ class _Session:
             self.best_iteration = trainer.iteration
             arrays = trainer.running().params.arrays()
             self.best = {name: array.copy() for name, array in arrays.items()}
+            self.best_backend = self._backend_state()
+
+    def _backend_state(self) -> dict[str, np.ndarray]:
+        backend = self.trainer.backend
+        state = {} if backend is None else backend.state()
+        return {f"{BEST_BACKEND}/{name}": array for name, array in state.items()}
 
     def save(self) -> None:
         """Write metrics, then the checkpoint that accounts for them."""
@@ -253,6 +282,7 @@ class _Session:
         self.pending.clear()
         state = self.trainer.state()
         state |= {f"best/{name}": array for name, array in self.best.items()}
+        state |= self.best_backend
         state["best_score"] = np.asarray(self.best_score)
         state["best_iteration"] = np.asarray(self.best_iteration)
         state["seconds"] = np.asarray(self.seconds)
@@ -263,8 +293,10 @@ class _Session:
         """Continue from the checkpoint; later lines of the metrics are dropped."""
         trainer = self.trainer
         _check_unchanged(self.folder, self.config)
-        state = _read_state(self.folder, trainer.network, trainer.state())
+        expected = trainer.state() | self._backend_state()
+        state = _read_state(self.folder, trainer.network, expected)
         trainer.load_state(state)
+        self.best_backend = {name: state[name] for name in self._backend_state()}
         self.best = {name: state[f"best/{name}"] for name in Params.names}
         self.best_score = float(state["best_score"])
         self.best_iteration = int(state["best_iteration"])
@@ -293,6 +325,10 @@ class _Session:
     def _finish(self) -> Run:
         trainer = self.trainer
         trainer.network.params.load(self.best)
+        if trainer.backend is not None:
+            own = len(BEST_BACKEND) + 1
+            state = {name[own:]: array for name, array in self.best_backend.items()}
+            trainer.backend.load_state(state)
         scores = {
             split: dataclasses.asdict(trainer.evaluate(split))
             for split in ("validation", "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from hardware.training import FanIn, IntegerBackend, from_config
 from spikelearn import ALIF, BPTT, LIF, EProp
 from spikelearn.cli.deployment import export_run
 from spikelearn.errors import HardwareError, InvalidValue
-from spikelearn.runs import resolve_config, resume, train
+from spikelearn.network.connectivity import stack
+from spikelearn.runs import evaluate, resolve_config, resume, train
 from spikelearn.runs.build import build_trainer
 from tests.helpers import make_input, make_network, make_signal
 
@@ -205,6 +207,89 @@ def test_weights_stay_within_the_largest_mantissa():
     assert network.params.w_rec[2, 3] == pytest.approx(largest)
     assert network.params.w_out[0, 1] == pytest.approx(-largest / gain)
     np.testing.assert_array_equal(network.params.w_in, small)
+
+
+def test_biases_stay_within_their_registers():
+    network = make_network(n_rec=6)
+    backend = IntegerBackend(Rounding(8), 0, Scales((1e6,), 1e7))
+    network.params.bias[2], network.params.b_out[0] = 1e3, -1e3
+    backend.project(network)
+    assert network.params.bias[2] == pytest.approx(4095 * 2**7 / 1e6)
+    assert network.params.b_out[0] == pytest.approx(-4095 * 2**7 / 1e7)
+    description = backend.describe(network)
+    assert description.neurons.bias_mant[2] == -description.readout.bias_mant[0] == 4095
+
+
+def test_only_the_layer_that_overflowed_is_scaled_down():
+    network = make_network(
+        n_in=4, n_rec=12, drive=1.5, cell=LIF(), **stack(4, [7, 5], 2)
+    )
+    x = make_input(n_steps=60)
+    backend = calibrated(network, x)
+    first, second = backend.scales.voltages
+    network.params.w_rec[7:] *= 200.0
+    for _ in range(20):
+        before = backend.scales
+        backend.run(network, x, (), threads=1)
+        if backend.scales == before:
+            break
+    assert backend.scales.voltages[0] == first
+    assert backend.scales.voltages[1] < second
+    run = emulator.run(backend.describe(network), integer_input(x, 0))
+    assert run.u_wraps == run.v_saturations == 0
+
+
+def test_weights_that_run_away_are_an_error():
+    network, x = make_network(n_rec=12, drive=1.5), make_input(n_steps=60)
+    backend = calibrated(network, x)
+    network.params.w_in[...] *= 1e8
+    with pytest.raises(HardwareError, match=r"states that run away .*optimizer\.lr"):
+        for _ in range(60):
+            backend.run(network, x, (), threads=1)
+    assert np.rint(backend.scales.voltages[0] / 64) > 0, "as it was before"
+
+
+def test_the_best_weights_keep_their_scales(tmp_path):
+    """Scales that shrink after the best iteration do not change what is scored."""
+
+    def shrinking(*given):
+        backend, constraint = from_config(*given)
+        run, score, calls = backend.run, backend.evaluate, []
+
+        def run_and_shrink(*arguments, **options):
+            result = run(*arguments, **options)
+            (voltage,), output = backend.scales.voltages, backend.scales.output
+            backend.scales = Scales((voltage / 2,), output / 2)
+            return result
+
+        def worse_each_time(network, task, loss, split, **options):
+            calls.append(split)
+            scores = score(network, task, loss, split, **options)
+            return (
+                scores
+                if split == "test"
+                else replace(scores, accuracy=-float(len(calls)))
+            )
+
+        backend.run, backend.evaluate = run_and_shrink, worse_each_time
+        return backend, constraint
+
+    given = config("hardware.weight_bits=4", "iterations=6", "evaluate_every=2")
+    run = train(given, tmp_path / "shrinking", hardware=shrinking)
+    assert run.best_iteration == 0
+    best = trained_backend(run).scales
+    last = run.folder.read_checkpoint({"backend/scales": np.zeros(2)})["backend/scales"]
+    assert last[1] == best.output / 2**6
+    scores = run.folder.result()["test"]
+    assert dataclasses.asdict(export_run(run, strict=False).fixed_scores) == scores
+
+
+def test_a_run_of_integers_is_not_scored_or_rounded_in_another_way(tmp_path):
+    run = train(config("hardware.weight_bits=4"), tmp_path / "r", hardware=from_config)
+    with pytest.raises(InvalidValue, match="must be trained in floating point"):
+        evaluate(run.folder.path)
+    with pytest.raises(InvalidValue, match="must be 'nearest' for a run"):
+        export_run(run, rounding="floor")
 
 
 def test_states_of_a_trained_network_have_room():

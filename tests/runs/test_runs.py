@@ -359,3 +359,18 @@ def test_a_start_with_another_network_is_refused(finished, tmp_path):
     given = config(f"training.start={str(finished.folder.path)!r}", "n_rec=17")
     with pytest.raises(InvalidValue, match=r"must have \(n_rec, n_in, n_out\)"):
         train_run(given, tmp_path / "other")
+
+
+def test_a_start_has_no_weights_where_no_synapses_are(finished, tmp_path):
+    given = config(
+        f"training.start={str(finished.folder.path)!r}", "density=0.2", "iterations=1"
+    )
+    run = train_run(given, tmp_path / "sparse")
+    assert (finished.network.params.w_rec[~run.network.mask] != 0).any()
+    assert not run.network.params.w_rec[~run.network.mask].any()
+
+
+def test_a_start_with_other_cells_is_refused(finished, tmp_path):
+    given = config(f"training.start={str(finished.folder.path)!r}", "cell=LIF")
+    with pytest.raises(InvalidValue, match=r"must have network\.cell = LIF; got ALIF"):
+        train_run(given, tmp_path / "other")
