@@ -363,7 +363,8 @@ def refuse(report: QuantizationReport) -> None:
         If a time constant, a threshold or beta is more than 10 % off; the biases are
         (root mean square) and this shifts v or y by more than 1 % of threshold or
         readout; a block of weights is more than 50 % off (root mean square); or a
-        current (of the readout too), membrane or readout leaves 24 bits on the calibration data.
+        current (of the readout too), membrane or readout leaves 24 bits on the
+        calibration data.
     """
     problems = _tau_problems(report) + _constant_problems(report)
     problems += [

@@ -104,7 +104,7 @@ def test_readout_currents_that_wrapped_are_events_and_not_spikes(run):
     shown = hardware_section(run, made, machines_chart(made, np.ones(8), 1.0))
     events = shown.partition(">event<")[2].partition("</table>")[0]
     row = events.partition("readout currents that wrapped")[2].partition("</tr>")[0]
-    assert 'value="12345"' in row
+    assert ">12\u202f345<" in row
     assert "readouts that saturated" in events and "spikes of" not in events
 
 
