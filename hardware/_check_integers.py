@@ -112,8 +112,9 @@ def _register_findings(limits: Limits, network: NetworkDescription) -> list[Viol
             if name not in network.neurons.registers:
                 continue
             values = getattr(network.neurons, name)
-            ends = (-(2**width), 0) if name == "vth_lo" else (0, 2**width - 1)
-            found += _beyond(f"neurons.{name}", values, *ends, scale)
+            negative = name == "vth_lo"
+            low, high = (-(2**width), 0) if negative else (0, 2**width - 1)
+            found += _beyond(f"neurons.{name}", values, low, high, scale)
     for part in ("neurons", "readout"):
         owner = getattr(network, part)
         if mantissa is not None:
