@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from hardware._checks import STATE_MAX
 from hardware.description import Connection, NetworkDescription
 from hardware.emulator import IntegerRecord
 from hardware.rounding import UNIT, Scales, effective_weights, tau_of_register
@@ -16,7 +17,6 @@ from spikelearn.errors import HardwareError
 from spikelearn.network import Record, RecurrentNetwork
 
 __all__ = [
-    "STATE_MAX",
     "BlockReport",
     "LayerReport",
     "QuantizationReport",
@@ -27,7 +27,6 @@ __all__ = [
     "weight_error",
 ]
 
-STATE_MAX = 2**23 - 1
 CONSTANT_TOLERANCE = 0.1  # relative error of thresholds, time constants, beta, biases
 BLOCK_TOLERANCE = 0.5
 DRIFT_TOLERANCE = 0.01
