@@ -17,7 +17,7 @@ from hardware._findings import (
 from hardware._violations import Violation
 from hardware.mapping import Mapping
 from hardware.quantization_report import CONSTANT_TOLERANCE
-from hardware.rounding import UNIT, effective_weights
+from hardware.rounding import UNIT, effective_weights, largest_mantissa
 from spikelearn.network import RecurrentNetwork
 from spikelearn.network.cells import LIF
 
@@ -64,9 +64,10 @@ def float_findings(
     found += _range_findings(limits, network, bits, input_bits)
     shared = ("tau_m", "tau_syn", "t_ref")
     profiles = np.stack([per_neuron[name] for name in shared])
-    readout = np.array([network.readout.tau_out, 0.0, 0.0])
-    sizes = (per_neuron["v_th"], readout, network.n_out)
-    return found + profile_findings(limits, mapping, profiles, *sizes)
+    readout = np.zeros((len(profiles), network.n_out))
+    readout[0] = network.readout.tau_out
+    given = (profiles, per_neuron["v_th"], readout)
+    return found + profile_findings(limits, mapping, *given)
 
 
 def _range_findings(
@@ -84,10 +85,9 @@ def _range_findings(
     width, bias_bits, bias_exponent, exponent = asked
     constants = network.cell_constants
     weights = effective_weights(network, input_bits or 0)
-    mantissa = 256 - 2 ** max(9 - bits, 1)
     largest = max(_peak(weights["w_in"]), _peak(weights["w_rec"]))
     bounds = {
-        "weights": mantissa * UNIT * 2.0**exponent / largest,
+        "weights": largest_mantissa(bits) * UNIT * 2.0**exponent / largest,
         "biases": (2 ** (bias_bits - 1) - 1)
         * 2.0**bias_exponent
         / _peak(network.params.bias),

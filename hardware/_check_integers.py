@@ -43,10 +43,10 @@ def integer_findings(
     found += _mechanisms(limits, network.neurons)
     found += _overflows(limits, network)
     profiles = np.stack(list(_profile(network.neurons)))
-    readout = np.zeros(len(profiles), np.int64)
-    readout[:2] = 0xFFF, int(network.readout.dv[0])  # du: no memory
-    sizes = (_threshold(network.neurons), readout, network.n_out)
-    return found + profile_findings(limits, mapping, profiles, *sizes)
+    readout = np.zeros((len(profiles), network.n_out), np.int64)
+    readout[0], readout[1] = 0xFFF, network.readout.dv  # du: no memory
+    given = (profiles, _threshold(network.neurons), readout)
+    return found + profile_findings(limits, mapping, *given)
 
 
 def _mechanisms(limits: Limits, neurons: Neurons) -> list[Violation]:
@@ -79,7 +79,9 @@ def _profile(neurons: Neurons) -> tuple[np.ndarray, ...]:
 def _threshold(neurons: Neurons) -> np.ndarray:
     if isinstance(neurons, ATRLIFParameters):
         return neurons.theta_0
-    return neurons.vth_hi if isinstance(neurons, TernaryParameters) else neurons.vth
+    if isinstance(neurons, TernaryParameters):  # the one that is further from 0
+        return np.maximum(neurons.vth_hi, np.abs(neurons.vth_lo))
+    return neurons.vth
 
 
 def _block_findings(limits: Limits, name: str, block: Connection) -> list[Violation]:
@@ -104,13 +106,15 @@ def _register_findings(limits: Limits, network: NetworkDescription) -> list[Viol
     scale = "Scale weights, thresholds and biases down together"
     if width is not None:
         adaptive = limits.ask("adaptive_threshold") is not False
-        names = ["vth", "vth_hi", "theta_0"]
+        names = ["vth", "vth_hi", "vth_lo", "theta_0"]
         names += ["beta", "theta_step"] if adaptive else []
         for name in names:
             if name not in network.neurons.registers:
                 continue
             values = getattr(network.neurons, name)
-            found += _beyond(f"neurons.{name}", values, 0, 2**width - 1, scale)
+            negative = name == "vth_lo"
+            low, high = (-(2**width), 0) if negative else (0, 2**width - 1)
+            found += _beyond(f"neurons.{name}", values, low, high, scale)
     for part in ("neurons", "readout"):
         owner = getattr(network, part)
         if mantissa is not None:

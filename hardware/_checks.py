@@ -20,17 +20,19 @@ EXPONENT_RANGE = (-8, 7)
 MAX_INPUT_BITS = 24
 MAX_NEURONS = 131_072
 STATE_LIMIT = 2**23
+STATE_MAX = STATE_LIMIT - 1  # of 24 bits that saturate
+THRESHOLD_MAX = 2**17 - 1  # of vth and beta, in units of 2^6
 SCALE = "Scale the network down or choose another exponent"
 NEURON_LIMITS: dict[str, tuple[int, int, str]] = {
     "du": (0, 4095, "Choose a synaptic time constant that 12 bits can hold"),
     "dv": (0, 4095, "Choose a membrane time constant that 12 bits can hold"),
     "bias_mant": (-4096, 4095, "Use a larger bias exponent"),
     "bias_exp": (0, 7, "Use a larger mantissa"),
-    "vth": (0, 131_071, "Scale the weights and the threshold down together"),
-    "beta": (0, 131_071, "Scale the weights and the adaptation down together"),
+    "vth": (0, THRESHOLD_MAX, "Scale the weights and the threshold down together"),
+    "beta": (0, THRESHOLD_MAX, "Scale the weights and the adaptation down together"),
     "db": (0, 4096, "Choose an adaptation time constant that 12 bits can hold"),
     "refractory": (0, 63, "Use a shorter refractory time or a larger dt"),
-    "vth_hi": (0, 131_071, "Scale the weights and the thresholds down together"),
+    "vth_hi": (0, THRESHOLD_MAX, "Scale the weights and the thresholds down together"),
     "vth_lo": (-131_072, 0, "Scale the weights and the thresholds down together"),
     "delta_i": (0, 4095, "Choose a synaptic time constant that 12 bits can hold"),
     "delta_v": (0, 4095, "Choose a membrane time constant that 12 bits can hold"),

@@ -101,7 +101,6 @@ def profile_findings(
     profiles: np.ndarray,
     thresholds: np.ndarray,
     readout: np.ndarray,
-    n_out: int,
 ) -> list[Violation]:
     """Return findings where a core needs more sets of constants than it has.
 
@@ -116,11 +115,10 @@ def profile_findings(
     thresholds
         (n_rec,) thresholds.
     readout
-        (k,) constants of the `n_out` readout neurons, whose threshold is never reached.
+        (k, n_out) constants of the readout neurons, whose threshold is never reached.
     """
-    outputs = np.repeat(readout[:, None].astype(np.float64), n_out, axis=1)
-    profiles = np.concatenate([profiles, outputs], axis=1)
-    thresholds = np.concatenate([thresholds, np.full(n_out, np.inf)])
+    profiles = np.concatenate([profiles, readout], axis=1)
+    thresholds = np.concatenate([thresholds, np.full(readout.shape[1], np.inf)])
     found = []
     for name, values, what in (
         (

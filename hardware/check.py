@@ -61,12 +61,21 @@ def check(
     *,
     bits: int = 8,
     input_bits: int | None = 0,
+    trained: bool = False,
+    fan_in: int | None = None,
 ) -> tuple[Violation, ...]:
     """Return everything of a network that does not fit a chip.
 
     Parameters and errors are those of `check_report`.
     """
-    return check_report(network, chosen, bits=bits, input_bits=input_bits).violations
+    return check_report(
+        network,
+        chosen,
+        bits=bits,
+        input_bits=input_bits,
+        trained=trained,
+        fan_in=fan_in,
+    ).violations
 
 
 def check_report(
@@ -75,6 +84,8 @@ def check_report(
     *,
     bits: int = 8,
     input_bits: int | None = 0,
+    trained: bool = False,
+    fan_in: int | None = None,
 ) -> CheckReport:
     """Check a network against a chip.
 
@@ -89,17 +100,24 @@ def check_report(
     input_bits
         Of the input of a float network: 0 for spikes, k for graded input, None for real
         values.
+    trained
+        Whether the weights of a float network are those that will run: only those that
+        are not 0 are synapses then. Else its masks count.
+    fan_in
+        Of the training to come (`hardware.training.FanIn`), for a float network.
 
     Raises
     ------
     InvalidValue
-        If `bits` is less than 1.
+        If `bits` or `fan_in` is less than 1.
     UnknownName, FileAccessError, FileFormatError
         If there is no such chip.
     """
     require(bits >= 1, "check.bits", "must be >= 1", bits)
+    allowed = fan_in is None or fan_in >= 1
+    require(allowed, "check.fan_in", "must be >= 1 or None", fan_in)
     limits = Limits(chip(chosen))
-    net = structure_of(network, bits)
+    net = structure_of(network, bits, trained=trained, fan_in=fan_in)
     found = _sizes(limits, net) + _degrees(limits, net) + _memory(limits, net)
     mapping, problems = _mapped(limits, net)
     found += problems
@@ -135,11 +153,15 @@ def _degrees(limits: Limits, net: Structure) -> list[Violation]:
     )
     out_of = net.w_rec.present.sum(axis=0) + net.w_out.present.sum(axis=0)
     sparser = "Use a sparser mask"
+    fewer = f"{sparser}, or train with hardware.fan_in of the limit"
     found = []
-    for name, degrees in (("fan_in", into), ("fan_out", out_of)):
+    for name, degrees, remedy in (
+        ("fan_in", into, fewer),
+        ("fan_out", out_of, sparser),
+    ):
         neuron, value = int(degrees.argmax()), int(degrees.max())
         where = f"{name.replace('_', '-')} of neuron {neuron}"
-        found += above(limits, name, where, value, "synapses", sparser)
+        found += above(limits, name, where, value, "synapses", remedy)
     takers = int(net.w_in.present.any(axis=1).sum())
     givers = int(net.w_out.present.any(axis=0).sum())
     few = "Give fewer neurons such synapses (mask_in, mask_out)"

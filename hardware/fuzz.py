@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hardware import emulator
+from hardware._checks import THRESHOLD_MAX
 from hardware.description import (
     SIGN_MODES,
     ATRLIFParameters,
@@ -328,12 +329,12 @@ def _random_neurons(
         return ATRLIFParameters(theta_0=around(4095), theta_step=step, **common)
     common |= {"du": decays(), "dv": decays()}
     if model == "ternary":
-        high, low = (np.full(size, int(around(131_071, 1)[0])) for _ in range(2))
+        high, low = (np.full(size, int(around(THRESHOLD_MAX, 1)[0])) for _ in range(2))
         return TernaryParameters(vth_hi=high, vth_lo=-low, **common)
     adaptive = model == "adaptive"
     common |= {
-        "vth": around(131_071) * (rng.random(size) > 0.05),
-        "beta": around(131_071) * (adaptive and rng.random() < 0.7),
+        "vth": around(THRESHOLD_MAX) * (rng.random(size) > 0.05),
+        "beta": around(THRESHOLD_MAX) * (adaptive and rng.random() < 0.7),
         "db": decays(),
         "refractory": draw(0, int(rng.choice([0, 3, 63])) if adaptive else 0),
     }

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware import emulator
-from hardware._checks import MAX_DELAY
+from hardware._checks import MAX_DELAY, STATE_MAX, THRESHOLD_MAX
 from hardware.description import NetworkDescription
 from hardware.quantization_report import (
-    STATE_MAX,
     QuantizationReport,
     make_report,
     refuse,
@@ -48,7 +47,6 @@ __all__ = [
 
 PARAMETERS_DIGEST = "parameters_sha256"  # in the metadata of a description
 
-REGISTER_MAX = 131_071  # of vth and beta
 # States of unseen data may exceed those of calibration by these factors: a current
 # that leaves 24 bits wraps around, a membrane only saturates.
 WRAP_HEADROOM = 2.0
@@ -296,7 +294,7 @@ def _largest_scales(
             4095 * 2**MAX_EXPONENT / _peak(network.params.bias[rows]),
         ]
         options += [
-            REGISTER_MAX * UNIT / _peak(x[rows]) for x in (cell.v_th, cell.beta)
+            THRESHOLD_MAX * UNIT / _peak(x[rows]) for x in (cell.v_th, cell.beta)
         ]
         options += [
             _block_limit(weights[name][rows], bits) for name in ("w_in", "w_rec")

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from hardware._checks import STATE_MAX
 from hardware.description import Connection, NetworkDescription
 from hardware.emulator import IntegerRecord
 from hardware.rounding import UNIT, Scales, effective_weights, tau_of_register
@@ -16,7 +17,6 @@ from spikelearn.errors import HardwareError
 from spikelearn.network import Record, RecurrentNetwork
 
 __all__ = [
-    "STATE_MAX",
     "BlockReport",
     "LayerReport",
     "QuantizationReport",
@@ -27,7 +27,6 @@ __all__ = [
     "weight_error",
 ]
 
-STATE_MAX = 2**23 - 1
 CONSTANT_TOLERANCE = 0.1  # relative error of thresholds, time constants, beta, biases
 BLOCK_TOLERANCE = 0.5
 DRIFT_TOLERANCE = 0.01
@@ -78,6 +77,8 @@ class QuantizationReport:
     drifts are the largest shifts that they cause once accumulated, of v over the
     threshold and of y over the root mean square of the float readout. Neurons that fell
     silent fired in the float network only, new ones in the integer network only.
+    `y_wraps` counts the values of the current into the readout that wrapped around: no
+    search of scales looks at it, so that it is refused where it happens.
     """
 
     bits: int
@@ -102,6 +103,7 @@ class QuantizationReport:
     peak_threshold: float
     u_wraps: int
     v_saturations: int
+    y_wraps: int
     y_saturations: int
     spikes_float: int
     spikes_integer: int
@@ -192,6 +194,7 @@ def make_report(
         peak_threshold=float(threshold.max() / STATE_MAX),
         u_wraps=result.u_wraps,
         v_saturations=result.v_saturations,
+        y_wraps=result.y_wraps,
         y_saturations=result.y_saturations,
         spikes_float=int(spikes.sum(dtype=np.int64)),
         spikes_integer=int(emulated.sum(dtype=np.int64)),
@@ -343,6 +346,7 @@ def _state_problems(report: QuantizationReport) -> list[str]:
         for place, count, event in (
             ("the current u", report.u_wraps, "overflows"),
             ("the membrane v", report.v_saturations, "saturations"),
+            ("the current into the readout", report.y_wraps, "overflows"),
             ("the readout y", report.y_saturations, "saturations"),
         )
         if count
@@ -358,7 +362,8 @@ def refuse(report: QuantizationReport) -> None:
         If a time constant, a threshold or beta is more than 10 % off; the biases are
         (root mean square) and this shifts v or y by more than 1 % of threshold or
         readout; a block of weights is more than 50 % off (root mean square); or a
-        current, membrane or readout leaves 24 bits on the calibration data.
+        current (of the readout too), membrane or readout leaves 24 bits on the
+        calibration data.
     """
     problems = _tau_problems(report) + _constant_problems(report)
     problems += [

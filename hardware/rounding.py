@@ -148,8 +148,11 @@ def _factors(network: RecurrentNetwork, input_bits: int) -> dict[str, Any]:
 
 
 def largest_mantissa(bits: int) -> int:
-    """Return the largest mantissa of mixed signs, the most restrictive mode."""
-    return 256 - 2 ** (9 - bits)
+    """Return the largest mantissa of mixed signs, the most restrictive mode.
+
+    More than 8 bits, which a chip may be asked for, count as 8.
+    """
+    return 256 - 2 ** max(9 - bits, 1)
 
 
 def describe(

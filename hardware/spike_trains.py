@@ -79,8 +79,8 @@ def spike_drift(wanted: np.ndarray, got: np.ndarray, dt: float) -> SpikeDrift:
     """Compare two rasters (T, B, n), spike by spike."""
     n_steps = len(wanted)
     window = round(WINDOW / dt)
-    forwards = _distances(wanted, got)
-    backwards = _distances(got, wanted)
+    forwards = _distances(wanted, got, window)
+    backwards = _distances(got, wanted, window)
     near = forwards[forwards <= window]
     differs = (wanted != got).any(axis=2)
     first = np.where(differs.any(axis=0), differs.argmax(axis=0), n_steps)
@@ -93,15 +93,18 @@ def spike_drift(wanted: np.ndarray, got: np.ndarray, dt: float) -> SpikeDrift:
     )
 
 
-def _distances(spikes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return steps from each spike to the nearest one of the other raster."""
-    samples = range(spikes.shape[1])
-    return np.concatenate([_of_sample(spikes[:, b], others[:, b]) for b in samples])
+def _distances(spikes: np.ndarray, others: np.ndarray, window: int) -> np.ndarray:
+    """Return steps from each spike to the nearest one of the other raster.
+
+    Without any it is more than the window.
+    """
+    pairs = zip(spikes.swapaxes(0, 1), others.swapaxes(0, 1), strict=True)
+    return np.concatenate([_of_sample(*pair, window) for pair in pairs])
 
 
-def _of_sample(spikes: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _of_sample(spikes: np.ndarray, others: np.ndarray, window: int) -> np.ndarray:
     n_steps = len(spikes)
-    times, far = np.arange(n_steps)[:, None], 2 * n_steps
+    times, far = np.arange(n_steps)[:, None], 2 * n_steps + window + 1
     last = np.maximum.accumulate(np.where(others, times, -far), axis=0)
     following = np.where(others, times, far)[::-1]
     following = np.minimum.accumulate(following, axis=0)[::-1]

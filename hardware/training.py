@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardware import emulator
+from hardware._structure import largest_inputs
 from hardware.description import NetworkDescription
 from hardware.emulator import IntegerRecord
 from hardware.evaluation import evaluate_description
@@ -61,8 +62,8 @@ class FanIn:
     """Keeps the `limit` largest weights into every neuron and sets the others to 0.
 
     Inputs and recurrent weights count together (iterative hard thresholding: Blumensath
-    & Davies 2009, doi:10.1016/j.acha.2009.04.002). A weight comes back when an update
-    makes it larger than the smallest that is kept.
+    & Davies 2009, doi:10.1016/j.acha.2009.04.002); readout neurons keep theirs too. A
+    weight comes back when an update makes it larger than the smallest that is kept.
 
     Parameters
     ----------
@@ -83,14 +84,11 @@ class FanIn:
     def __call__(self, network: RecurrentNetwork) -> None:
         """Project the weights of a network in place."""
         w_in, w_rec = network.params.w_in, network.params.w_rec
-        sizes = np.abs(np.hstack([w_in, w_rec]))
-        if sizes.shape[1] <= self.limit:
-            return
-        kept = np.zeros(sizes.shape, bool)
-        largest = np.argpartition(sizes, -self.limit, axis=1)[:, -self.limit :]
-        np.put_along_axis(kept, largest, True, axis=1)
+        w_out = network.params.w_out
+        kept = largest_inputs(np.abs(np.hstack([w_in, w_rec])), self.limit)
         w_in[~kept[:, : network.n_in]] = 0.0
         w_rec[~kept[:, network.n_in :]] = 0.0
+        w_out[~largest_inputs(np.abs(w_out), self.limit)] = 0.0
 
 
 @dataclass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -11,8 +13,12 @@ import pytest
 from hardware.description import NetworkDescription
 from spikelearn.errors import FileAccessError, FileFormatError, SpikelearnError
 from spikelearn.files import open_hdf5, read_array, write_hdf5
+from spikelearn.hdf5_heaps import check_heaps
 from tests.damage import damaged
 from tests.hardware.networks import random_network
+
+TESTS = Path(__file__).parent
+GOLDEN_NET = TESTS / "hardware" / "golden" / "lava_dl_slayer.net"
 
 KIND = "numbers"
 
@@ -128,3 +134,49 @@ def test_damaged_descriptions_give_only_our_errors(tmp_path):
             refused -= 1
         refused += 1
     assert refused > 100
+
+
+# Heaps of names -----------------------------------------------------------------------
+
+
+def test_a_damaged_address_of_names_is_refused(tmp_path):
+    """The free list of this heap then leads to itself, where HDF5 does not end."""
+    content = bytearray(GOLDEN_NET.read_bytes())
+    check_heaps(GOLDEN_NET)
+    assert content[2440] == 216
+    content[2440] = 224
+    path = tmp_path / "damaged.net"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="a heap of names at byte 2416"):
+        check_heaps(path)
+
+
+@pytest.mark.parametrize("before", [0, 512])
+def test_names_that_came_and_went_leave_good_heaps(tmp_path, before):
+    """Free lists of several blocks, a text that looks like a heap, a user block."""
+    path = tmp_path / "names.h5"
+    with h5py.File(path, "w", userblock_size=before, libver="earliest") as file:
+        for k in range(40):
+            file.create_group("n" * (k + 1))
+        for k in (3, 30, 12, 21):
+            del file["n" * (k + 1)]
+        file["text"] = np.array([b"HEAP", b"GCOL"], "S32")
+        file["bytes"] = np.frombuffer(b"HEAP\0\0\0\0" * 8, np.uint8)
+    content = bytearray(path.read_bytes())
+    heap = content.find(b"HEAP")
+    size, block, address = struct.unpack_from("<3Q", content, heap + 8)
+    first = before + address + block
+    assert struct.unpack_from("<Q", content, first)[0] != 1, "a list of two"
+    check_heaps(path)
+    for following in (block, size - 8, 2**64 - 1):
+        content[first : first + 8] = following.to_bytes(8, "little")
+        path.write_bytes(content)
+        with pytest.raises(FileFormatError, match="a heap of names"):
+            check_heaps(path)
+
+
+def test_the_files_of_this_repository_have_good_heaps():
+    files = [p for p in TESTS.rglob("*") if p.suffix in (".h5", ".net", ".nir")]
+    assert len(files) > 10
+    for path in files:
+        check_heaps(path)

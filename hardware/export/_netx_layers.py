@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from hardware._checks import THRESHOLD_MAX
 from hardware._violations import Violation
 from hardware.export._netx_weights import EIGHT_BITS
 from spikelearn.errors import FileFormatError
@@ -20,7 +21,6 @@ MOST_AXES = 8
 DENSE = ("dense", "dense_rec")
 NEURONS = ("CUBA", "LOIHI")
 NO_SYNAPTIC_MEMORY = 4096
-LARGEST_THRESHOLD = 131_071
 _SUPPORTED = (
     "This reads dense and dense_rec layers of CUBA (LOIHI) neurons, without delays, "
     "after an input layer without neurons"
@@ -48,7 +48,7 @@ class Layer:
     @property
     def is_readout(self) -> bool:
         """Whether these neurons are leaky integrators, as our readout is."""
-        silent = (self.threshold == LARGEST_THRESHOLD).all()
+        silent = (self.threshold == THRESHOLD_MAX).all()
         memoryless = (self.i_decay == NO_SYNAPTIC_MEMORY).all()
         return bool(silent and memoryless and not self.recurrent)
 
@@ -220,7 +220,7 @@ def _read_layer(
     for name, values, low, high in (
         ("iDecay", i_decay, 1, 4096),
         ("vDecay", v_decay, 0, 4095),
-        ("vThMant", threshold, 0, LARGEST_THRESHOLD),
+        ("vThMant", threshold, 0, THRESHOLD_MAX),
     ):
         if values.min() < low or values.max() > high:
             shown = f"{int(values.min())} to {int(values.max())}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hardware._checks import THRESHOLD_MAX
 from hardware.description import (
     ATRLIFParameters,
     Connection,
@@ -25,7 +26,6 @@ from hardware.neurons import (
 __all__ = ["NEURON_LATENCY", "neurons", "readout", "record_path", "synapses"]
 
 NEURON_LATENCY = 1
-READOUT_THRESHOLD = 131_071
 NO_SYNAPTIC_MEMORY = 4095
 FIRST_STEP = NEURON_LATENCY + 1  # Lava's number of the neurons' step t = 0, from 1
 
@@ -94,7 +94,7 @@ def readout(
         "dv": description.readout.dv.copy(),
         "bias_mant": np.zeros(shape, np.int32),
         "bias_exp": description.readout.bias_exp.copy(),
-        "vth": np.full(shape, READOUT_THRESHOLD, np.int32),
+        "vth": np.full(shape, THRESHOLD_MAX, np.int32),
     }
     return _process(LAVA_LIF, "readout", registers, folder, steps)
 

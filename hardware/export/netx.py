@@ -27,6 +27,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hardware._checks import THRESHOLD_MAX
 from hardware._violations import Violation, raise_violations
 from hardware.description import NetworkDescription
 from hardware.export._netx_reader import read_netx
@@ -39,7 +40,6 @@ __all__ = ["read_netx", "write_netx"]
 BIAS_EXPONENT = 6
 BIAS_LIMIT = 4095
 NO_SYNAPTIC_MEMORY = 4095
-LARGEST_THRESHOLD = 131_071
 _DROP = "Write the nearest network with strict=False, or use another format"
 
 
@@ -148,7 +148,7 @@ def _layers(description: NetworkDescription) -> list[_Layer]:
             {"w_out": effective(description.w_out)},
             np.full(size, NO_SYNAPTIC_MEMORY),
             out.dv,
-            np.full(size, LARGEST_THRESHOLD),
+            np.full(size, THRESHOLD_MAX),
             out.bias_mant.astype(np.int64) << out.bias_exp,
         ),
     ]

@@ -79,9 +79,15 @@ def check(
     Limits that are not known are not checked; the answer names them.
     """
     spec = chip_of(chip)  # before a network is built
-    network, input_bits, own_bits = _subject(subject, overrides or [])
-    bits = bits or own_bits or BITS
-    report = check_report(network, spec, bits=bits, input_bits=input_bits)
+    given = _subject(subject, overrides or [])
+    report = check_report(
+        given.network,
+        spec,
+        bits=bits or given.bits or BITS,
+        input_bits=given.input_bits,
+        trained=given.trained,
+        fan_in=given.fan_in,
+    )
     if as_json:
         print_json(_check_answer(report, subject))
     else:
@@ -90,10 +96,19 @@ def check(
         raise typer.Exit(1)
 
 
-def _subject(
-    path: Path, overrides: list[str]
-) -> tuple[RecurrentNetwork | NetworkDescription, int | None, int | None]:
-    """Return the network of a path, the bits of its input and those of its training."""
+@dataclass(frozen=True)
+class _Subject:
+    """What is checked; `bits` and `fan_in` are those of `[hardware]`, if any."""
+
+    network: RecurrentNetwork | NetworkDescription
+    input_bits: int | None = 0
+    bits: int | None = None
+    trained: bool = False
+    fan_in: int | None = None
+
+
+def _subject(path: Path, overrides: list[str]) -> _Subject:
+    """Return the network of a path: its weights count only once they are trained."""
     is_run = (path / "config.toml").is_file()
     is_config = path.is_file() and path.suffix == ".toml"
     if overrides and not is_config:
@@ -103,16 +118,21 @@ def _subject(
         )
     if is_run:
         run = runs.load_run(path)
-        return run.network, run.task.input_bits, _trained_bits(run.config)
+        own = (run.task.input_bits, _of_hardware(run.config)[0])
+        return _Subject(run.network, *own, trained=True)
     if is_config or path.suffix == ".toml":
         config = runs.resolve_config(runs.load_config(path), overrides)
         task = tasks.make(config.task.name, **config.task.parameters())
-        return build_network(config, task), task.input_bits, _trained_bits(config)
-    return NetworkDescription.load(find_description(path)), 0, None
+        bits, fan_in = _of_hardware(config)
+        network = build_network(config, task)
+        return _Subject(network, task.input_bits, bits, fan_in=fan_in)
+    return _Subject(NetworkDescription.load(find_description(path)))
 
 
-def _trained_bits(config: runs.RunConfig) -> int | None:
-    return None if config.hardware is None else config.hardware.weight_bits
+def _of_hardware(config: runs.RunConfig) -> tuple[int | None, int | None]:
+    """Return the bits of a weight and the synapses of a neuron that training keeps."""
+    section = config.hardware
+    return (None, None) if section is None else (section.weight_bits, section.fan_in)
 
 
 def _check_answer(report: CheckReport, subject: Path) -> dict[str, Any]:

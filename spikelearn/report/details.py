@@ -38,10 +38,13 @@ ERROR_NAMES = {
     "bias_error": "bias (root mean square)",
     "b_out_error": "b_out (root mean square)",
 }
-COUNT_NAMES = {
+EVENT_NAMES = {
     "u_wraps": "currents that wrapped around",
     "v_saturations": "membranes that saturated",
+    "y_wraps": "readout currents that wrapped around",
     "y_saturations": "readouts that saturated",
+}
+SPIKE_NAMES = {
     "spikes_float": "spikes of the float network",
     "spikes_integer": "spikes of the integer network",
     "spikes_differing": "neuron-steps with a different spike",
@@ -150,9 +153,10 @@ def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
     ]
     header = ["block", "exponent", "bits", "sign", "largest |mantissa|"]
     header += ["relative error", "became zero", "clipped"]
-    counts = [
-        [words, integer(int(report[name]))] for name, words in COUNT_NAMES.items()
-    ]
+    events, spikes = (
+        [[words, integer(int(report[name]))] for name, words in names.items()]
+        for names in (EVENT_NAMES, SPIKE_NAMES)
+    )
     peaks = [
         [words, percent(float(report[name])), percent(1.0 - float(report[name]))]
         for name, words in STATE_NAMES.items()
@@ -180,8 +184,8 @@ def _quantization_tables(report: dict[str, Any]) -> list[Markup]:
         beside(furthest, room),
         tag("h3", f"Counts on the same {samples} calibration samples"),
         beside(
-            [table(["event", "number"], counts[:3], numeric=(1,))],
-            [table(["spikes", "number"], counts[3:], numeric=(1,))],
+            [table(["event", "number"], events, numeric=(1,))],
+            [table(["spikes", "number"], spikes, numeric=(1,))],
         ),
         *_spike_tables(report),
     ]

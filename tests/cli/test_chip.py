@@ -103,6 +103,18 @@ def test_runs_and_descriptions_are_checked(run, exported):
         assert answer("check", path, "--chip", "lava")["fits"] is True
 
 
+def test_synapses_that_training_sets_to_0_do_not_count(config, tmp_path):
+    few = tmp_path / "few.toml"
+    few.write_text('[fan_in]\nvalue = 6\nsource = "data sheet"\n')
+    places = [f["place"] for f in findings(config, "--chip", few)["findings"]]
+    assert len(places) == 1 and places[0].startswith("fan-in of neuron")
+    limited = ("hardware.fan_in=6",)
+    assert answer("check", config, *limited, "--chip", few)["fits"] is True
+    assert findings(config, "hardware.fan_in=7", "--chip", few)
+    answer("train", *TINY, *limited, "--out", tmp_path / "run")
+    assert answer("check", tmp_path / "run", "--chip", few)["fits"] is True
+
+
 def test_cost_of_a_run_and_of_a_description(run, exported, tmp_path):
     pytest.importorskip("matplotlib")
     figure = tmp_path / "use.svg"

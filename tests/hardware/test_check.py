@@ -14,7 +14,7 @@ from hardware.description import Connection, keep_bits
 from hardware.quantization import quantise
 from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, RecurrentNetwork
-from tests.hardware.networks import random_input, random_network
+from tests.hardware.networks import random_input, random_network, ternary
 
 
 def own(**limits):
@@ -203,6 +203,37 @@ def test_weights_that_exceed_all_memory():
     spec = own(memory_per_core=bits // 2 - 1, cores=2)
     assert places(check(network, spec)) == {"memory"}
     assert check(network, spec, bits=6) == ()
+
+
+def test_both_thresholds_of_ternary_neurons_are_checked():
+    base = ternary(random_network(0))
+    spec = own(threshold_mantissa_bits=10, voltage_bits=16)
+    for low, expected in ((-500, set()), (-600, {"threshold"})):
+        found = check(with_thresholds(base, 400, low), spec)
+        assert places(found) == expected
+    found = check(with_thresholds(base, 400, -1025), spec)
+    assert places(found) == {"neurons.vth_lo", "threshold"}
+    spec = own(threshold_mantissa_bits=17, voltage_bits=24)
+    assert places(check(with_thresholds(base, 400, -131_072), spec)) == {"threshold"}
+    assert check(with_thresholds(base, 400, -131_071), spec) == ()
+
+
+def with_thresholds(network, high, low):
+    size = network.n_rec
+    ends = {"vth_hi": np.full(size, high), "vth_lo": np.full(size, low)}
+    neurons = dataclasses.replace(network.neurons, **ends)
+    return dataclasses.replace(network, neurons=neurons)
+
+
+def test_every_decay_of_the_readout_is_a_profile():
+    network = random_network(0, du=(4095, 4095), dv=(7, 7))
+    spec = own(neurons_per_core=1000, compartment_profiles_per_core=2)
+    decays = np.full(network.n_out, 9)
+    for other, expected in ((9, ()), (10, ("core 0, compartment profiles",))):
+        decays[-1] = other
+        readout = dataclasses.replace(network.readout, dv=decays.copy())
+        found = check(dataclasses.replace(network, readout=readout), spec)
+        assert tuple(places(found)) == expected
 
 
 def test_profiles_of_a_core():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hardware._chip_types import FORMS, UNKNOWN
+from hardware.chip_effects import MAX_CHIP_REFRACTORY
 from hardware.chips import CHIPS, ChipSpec, Limit, chip, limits_table, load_chip
 from hardware.description import NeuronParameters
 from spikelearn.errors import (
@@ -52,8 +53,10 @@ def test_the_description_keeps_the_register_widths_of_loihi():
         "vth": 2**spec.threshold_mantissa_bits.value - 1,
         "bias_mant": 2 ** (spec.bias_mantissa_bits.value - 1) - 1,
         "bias_exp": spec.bias_exponent_max.value,
-        "refractory": spec.refractory_max.value,
+        "refractory": chip("lava").refractory_max.value,  # one more than the chip has
     }
+    assert largest["refractory"] == spec.refractory_max.value + 1
+    assert spec.refractory_max.value == MAX_CHIP_REFRACTORY
     for name, value in largest.items():
         NeuronParameters(**base | {name: [value]})
         with pytest.raises(HardwareError, match=name):

@@ -283,6 +283,7 @@ def test_lost_biases_are_refused_where_they_matter():
     [
         ({"u_wraps": 3}, ["the current u must stay within 24 bits.*got 3 overflows"]),
         ({"v_saturations": 5}, ["the membrane v must stay.*got 5 saturations"]),
+        ({"y_wraps": 2}, ["the current into the readout must.*got 2 overflows"]),
         (
             {"y_saturations": 7, "b_out_error": 0.2, "b_out_drift": 0.02},
             ["the readout y must stay.*got 7 saturations", "b_out must keep.*20% off"],

@@ -61,3 +61,12 @@ def test_equal_and_empty_trains_do_not_drift():
     assert same.first_difference is None
     nothing = spike_drift(raster((20, 3, 2)), raster((20, 3, 2)), dt=1.0)
     assert (nothing.shift, nothing.lost, nothing.extra) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("n_steps", [1, 8, 20, 21])
+def test_a_spike_of_a_short_trial_is_lost_where_none_came(n_steps):
+    nothing, one = raster((n_steps, 1, 1)), raster((n_steps, 1, 1), (0, 0, 0))
+    drift = spike_drift(one, nothing, dt=1.0)
+    assert (drift.lost, drift.extra, drift.shift) == (1.0, 0.0, 0.0)
+    drift = spike_drift(nothing, one, dt=1.0)
+    assert (drift.lost, drift.extra, drift.shift) == (0.0, 1.0, 0.0)

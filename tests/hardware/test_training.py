@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from hardware import emulator
+from hardware.check import check
+from hardware.chips import ChipSpec, Limit
 from hardware.quantization import integer_input
 from hardware.rounding import Rounding, Scales
 from hardware.trained import evaluate_run, trained_backend
@@ -173,6 +175,26 @@ def test_fan_in_keeps_the_largest_weights():
     )
     with pytest.raises(InvalidValue, match="must be >= 1"):
         FanIn(0)
+
+
+def test_what_fan_in_keeps_is_what_the_check_counts():
+    """Of the readout too; a network is counted alike before and after."""
+    spec = ChipSpec("own", fan_in=Limit(4, "test"))
+    network = make_network(n_in=5, n_rec=9, drive=1.0)
+    w_out = network.params.w_out.copy()
+    finding = check(network, spec)[0]
+    assert "fan-in" in finding.place and "hardware.fan_in" in finding.remedy
+    assert check(network, spec, fan_in=4) == () != check(network, spec, fan_in=5)
+    FanIn(4)(network)
+    assert check(network, spec, trained=True) == () != check(network, spec)
+    for row, new in zip(w_out, network.params.w_out, strict=True):
+        largest = np.argsort(-np.abs(row))[:4]
+        assert set(np.flatnonzero(new)) == set(largest)
+        np.testing.assert_array_equal(new[largest], row[largest])
+    network.params.w_out[...] = 0.0
+    assert check(network, spec, fan_in=5)[0].value == "5", "zeros may grow"
+    with pytest.raises(InvalidValue, match=r"check.fan_in must be >= 1"):
+        check(network, spec, fan_in=0)
 
 
 def test_limits_hold_through_training_with_masks_and_signs():

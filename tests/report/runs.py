@@ -50,6 +50,7 @@ def comparison(run, *, lava=True, differing=0, adaptation=True, **changes):
         "peak_threshold": 0.125,
         "u_wraps": 0,
         "v_saturations": 0,
+        "y_wraps": 0,
         "y_saturations": 0,
         "spikes_float": 1985,
         "spikes_integer": 1996,

@@ -98,6 +98,16 @@ def test_the_report_of_the_quantiser_can_be_shown(run):
         assert f'<data value="{error!r}">' in shown
 
 
+def test_readout_currents_that_wrapped_are_events_and_not_spikes(run):
+    report = comparison(run).quantization | {"y_wraps": 12_345}
+    made = comparison(run, quantization=report)
+    shown = hardware_section(run, made, machines_chart(made, np.ones(8), 1.0))
+    events = shown.partition(">event<")[2].partition("</table>")[0]
+    row = events.partition("readout currents that wrapped")[2].partition("</tr>")[0]
+    assert ">12\u202f345<" in row
+    assert "readouts that saturated" in events and "spikes of" not in events
+
+
 def test_a_time_constant_that_does_not_decay_is_shown_as_infinite(run):
     report = comparison(run).quantization | {"tau_a": [20_000.0, None]}
     made = comparison(run, quantization=report)
