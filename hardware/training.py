@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardware import emulator
+from hardware._checks import STATE_MAX
 from hardware._structure import largest_inputs
 from hardware.description import NetworkDescription
 from hardware.emulator import IntegerRecord
@@ -53,7 +54,6 @@ __all__ = [
 CALIBRATION_SAMPLES = 32
 # Weights grow while they learn: the scale leaves room for so many times the states.
 GROWTH = 8.0
-STATE_MAX = 2**23 - 1
 BIAS_MAX = 4095
 
 

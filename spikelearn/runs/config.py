@@ -185,7 +185,8 @@ class HardwareConfig(_Section):
 
     With `weight_bits` the network runs as integers with weights of so many bits
     (quantisation-aware training); `fan_in` is the largest number of synapses of a
-    neuron, inputs and recurrent ones together. Without the section, nothing of it.
+    neuron, inputs and recurrent ones together, and of a readout neuron. Without the
+    section, nothing of it.
     """
 
     weight_bits: int | None = Field(None, ge=2, le=8)
