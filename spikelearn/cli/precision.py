@@ -24,7 +24,7 @@ from spikelearn.cli._common import (
     training_progress,
 )
 from spikelearn.errors import InvalidValue
-from spikelearn.files import write_json
+from spikelearn.files import ensure_folder, write_json
 from spikelearn.learning.evaluation import Evaluation
 
 __all__ = ["register"]
@@ -96,6 +96,7 @@ def precision(
         )
     folder = loaded.folder.path / "precision" if out is None else out
     chosen = sorted(set(bits or range(FEWEST, MOST + 1)))
+    ensure_folder(folder)  # before the work, not after it
     reference = evaluate_run(loaded, "test", threads=threads)
     changes = _changes(loaded, scratch, iterations)
     rows = [
@@ -108,7 +109,6 @@ def precision(
         "float": asdict(reference),
         "bits": [asdict(row) for row in rows],
     }
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "precision.json", answer)
     if as_json:
         print_json(answer)
