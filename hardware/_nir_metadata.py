@@ -15,6 +15,7 @@ import numpy as np
 from hardware._nir_graph import Graph
 from hardware.description import NetworkDescription
 from spikelearn.errors import FileFormatError, SpikelearnError
+from spikelearn.memory import require_fits
 from spikelearn.network import CELLS, LeakyReadout, RecurrentNetwork, Surrogate
 from spikelearn.network.connectivity import no_self_connections
 
@@ -146,12 +147,15 @@ def restore(where: str, graph: Graph) -> RecurrentNetwork | NetworkDescription:
     ------
     FileFormatError
         If an entry is missing or wrong.
+    InvalidValue
+        If the network exceeds the memory limit.
     """
     stamp = _read_stamp(where, graph.metadata)
     if stamp["kind"] == "description":
         return NetworkDescription.from_json(str(graph.metadata.get("spec")))
     spec = _json(where, graph.metadata, "spec")
     arrays = {k: v for k, v in graph.metadata.items() if isinstance(v, np.ndarray)}
+    _check_sizes(where, spec, arrays, graph)
     try:
         return _network(spec, arrays, graph)
     except (SpikelearnError, KeyError, TypeError, ValueError) as error:
@@ -159,6 +163,32 @@ def restore(where: str, graph: Graph) -> RecurrentNetwork | NetworkDescription:
             f"{where}: the metadata do not make a network: {error!r}. (To read the "
             "graph alone, ignore them.)"
         ) from error
+
+
+def _check_sizes(
+    where: str, spec: dict[str, Any], arrays: dict[str, np.ndarray], graph: Graph
+) -> None:
+    """Compare the sizes with the weights, and ask for memory, before anything is built.
+
+    A file of a few bytes could ask for any number of neurons otherwise.
+    """
+    try:
+        n_in, n, n_out = (spec[name] for name in ("n_in", "n_rec", "n_out"))
+        w_out = arrays["w_out"] if "w_out" in arrays else _weight(graph, "w_out")
+        found = (_weight(graph, "w_in").shape, w_out.shape)
+    except KeyError as error:
+        raise FileFormatError(
+            f"{where}: the metadata or the nodes must have {error}; got none."
+        ) from error
+    if found != ((n, n_in), (n_out, n)):
+        raise FileFormatError(
+            f"{where}: the metadata must have the sizes of the nodes, w_in "
+            f"{found[0]} and w_out {found[1]}; got n_in {n_in!r:.20}, n_rec "
+            f"{n!r:.20}, n_out {n_out!r:.20}."
+        )
+    n_in, n, n_out = found[0][1], found[0][0], found[1][0]
+    needed = 8 * n * (3 * n + n_in + n_out)
+    require_fits(needed, where, 24 * n, n, "neurons")
 
 
 def _network(

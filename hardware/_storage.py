@@ -22,10 +22,18 @@ from hardware.description import (
     TestVectors,
 )
 from hardware.neurons import NEURON_KINDS
-from spikelearn.errors import FileFormatError, HardwareError
+from spikelearn.errors import FileAccessError, FileFormatError, HardwareError
 from spikelearn.files import open_hdf5, read_array, read_group, write_hdf5
 
-__all__ = ["FORMAT_VERSION", "KIND", "from_json", "load", "save", "to_json"]
+__all__ = [
+    "FORMAT_VERSION",
+    "KIND",
+    "from_json",
+    "load",
+    "load_json",
+    "save",
+    "to_json",
+]
 
 KIND = "network_description"
 FORMAT_VERSION = 2
@@ -113,6 +121,34 @@ def from_json(text: str | bytes) -> NetworkDescription:
             f"{FORMAT_VERSION}. (Install a newer spikelearn.)"
         )
     return _build(where, document)
+
+
+def load_json(path: str | Path) -> NetworkDescription:
+    """Read a file with the text of `to_json`; its size is looked at first.
+
+    Raises
+    ------
+    FileAccessError
+        If it cannot be read.
+    FileFormatError
+        If it is too large, or as `from_json`.
+    """
+    where = f"file {str(path)!r}"
+    try:
+        size = Path(path).stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise FileFormatError(
+                f"{where} must be at most {MAX_JSON_BYTES} bytes; got {size}."
+            )
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise FileAccessError(
+            f"{where} must be readable; got: {error.strerror}."
+        ) from error
+    try:
+        return from_json(text)
+    except FileFormatError as error:
+        raise FileFormatError(f"{where}: {error}") from error
 
 
 def save(network: NetworkDescription, path: str | Path) -> None:

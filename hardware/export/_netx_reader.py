@@ -18,7 +18,7 @@ from hardware.description import (
 )
 from hardware.export._netx_layers import Layer, own_dataset, read_layers
 from hardware.export._netx_weights import to_connection
-from spikelearn.errors import FileFormatError, HardwareError
+from spikelearn.errors import FileFormatError, HardwareError, require
 from spikelearn.files import open_foreign_hdf5, read_group
 
 __all__ = ["read_netx"]
@@ -27,7 +27,7 @@ BIAS_EXPONENT = 6
 
 
 def read_netx(
-    path: str | Path, *, input_bits: int = 0
+    path: str | Path, *, input_bits: int | None = None
 ) -> tuple[NetworkDescription, tuple[str, ...]]:
     """Read a netx file, of lava-dl or of `write_netx`, as a description.
 
@@ -41,7 +41,8 @@ def read_netx(
     path
         The file.
     input_bits
-        As in `NetworkDescription`; the file does not say it.
+        As in `NetworkDescription`, for files of other programs, which do not say it;
+        without it they get 0.
 
     Returns
     -------
@@ -56,13 +57,16 @@ def read_netx(
     FileFormatError
         If it is corrupt, too large or no netx file, or if it holds layers, neurons or
         numbers that a description has no form of; lists all of them.
+    InvalidValue
+        If the file says other input bits than `input_bits`.
     """
     where = f"file {str(path)!r}"
     with open_foreign_hdf5(path) as file:
         layers, told = read_layers(where, file)
         dt, metadata = _surroundings(where, file, told)
+        bits = _input_bits(where, file, input_bits, told)
     try:
-        return _describe(layers, input_bits, dt, metadata, told), tuple(told)
+        return _describe(layers, bits, dt, metadata, told), tuple(told)
     except HardwareError as error:
         raise FileFormatError(f"{where} is not a valid network:\n{error}") from error
 
@@ -82,6 +86,24 @@ def _surroundings(
         own = read_group(where, file, "spikelearn")
         metadata = _storage._read_metadata(where, own)
     return dt, metadata
+
+
+def _input_bits(where: str, file: h5py.File, given: int | None, told: list[str]) -> int:
+    """Return the input bits that we wrote, else the given ones, else 0."""
+    own = read_group(where, file, "spikelearn") if "spikelearn" in file else None
+    if own is None or "input_bits" not in own:
+        if given is None:
+            told.append("input_bits was taken as 0, spikes: the file does not say it")
+        return given or 0
+    stored = own_dataset(where, own, "input_bits")
+    if stored.dtype.kind not in "iu":
+        raise FileFormatError(
+            f"{where}: {stored.name} must be an integer; got {stored.dtype}."
+        )
+    bits = int(np.asarray(stored[()]).ravel()[0])
+    rule = f"must be the {bits} of the file"
+    require(given is None or given == bits, "input_bits", rule, given)
+    return bits
 
 
 def _describe(

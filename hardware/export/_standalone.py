@@ -68,13 +68,19 @@ KEYS = {
 
 def load(path: str | Path) -> dict[str, Any]:
     """Read the JSON file of a network; ValueError if it holds anything else."""
-    document = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path} must hold JSON; got too many levels.") from error
     if not isinstance(document, dict) or document.get("kind") != "network_description":
         raise ValueError(f"{path} must hold a network_description of spikelearn.")
     version = document.get("format_version")
     if version not in (1, 2):
         raise ValueError(f"{path} must have format_version 1 or 2; got {version!r}.")
-    cell = document.get("neurons", {})
+    for name in (*CONNECTIONS, "neurons", "readout"):
+        if not isinstance(document.get(name), dict):
+            raise ValueError(f"{path}: {name} must be an object.")
+    cell = document["neurons"]
     if cell.pop("kind", "lif") != "lif" or cell.pop("reset_interval", 0):
         raise ValueError(f"{path} must have LIF neurons without a periodic reset.")
     cell.pop("reset_offset", 0)
@@ -87,16 +93,53 @@ def load(path: str | Path) -> dict[str, Any]:
             raise ValueError(
                 f"{path}: {name or 'the network'}: unknown or missing {what}."
             )
-    for name in CONNECTIONS:
-        document[name] |= {"weights": np.array(document[name]["weights"], np.int64)}
-        if (delays := document[name].get("delays")) is not None:
-            document[name]["delays"] = np.array(delays, np.int64)
-    for name in ("neurons", "readout"):
-        document[name] = {
-            key: value if key == "reset" else np.array(value, np.int64)
-            for key, value in document[name].items()
-        }
+    if cell["reset"] not in ("zero", "subtract"):
+        raise ValueError(
+            f"{path}: reset must be zero or subtract; got {cell['reset']!r:.60}."
+        )
+    try:
+        check_arrays(document)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return document
+
+
+def check_arrays(document: dict[str, Any]) -> None:
+    """Turn lists into arrays; ValueError if one has another shape or no integers."""
+    w_in, w_out = (integers(document[n]["weights"], n) for n in ("w_in", "w_out"))
+    if w_in.ndim != 2 or w_out.ndim != 2 or not w_in.size or not w_out.size:
+        raise ValueError("w_in and w_out must have two axes and some weights.")
+    n_rec, n_out = len(w_in), len(w_out)
+    shapes = {"w_in": w_in.shape, "w_rec": (n_rec, n_rec), "w_out": (n_out, n_rec)}
+    whole(document["input_bits"], "input_bits", 0, 24)
+    for name, shape in shapes.items():
+        block = document[name]
+        whole(block["exponent"], f"{name}.exponent", -8, 7)
+        block["weights"] = integers(block["weights"], f"{name}.weights", shape)
+        if block.get("delays") is not None:
+            block["delays"] = integers(block["delays"], f"{name}.delays", shape)
+            if block["delays"].min() < 0 or block["delays"].max() > 62:
+                raise ValueError(f"{name}.delays must lie in 0..62.")
+    for name, size in (("neurons", n_rec), ("readout", n_out)):
+        for key in set(document[name]) - {"reset"}:
+            values = integers(document[name][key], f"{name}.{key}", (size,))
+            document[name][key] = values
+
+
+def whole(value: Any, name: str, low: int, high: int) -> None:
+    """Check one integer."""
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name} must be an integer {low}..{high}; got {value!r:.60}.")
+
+
+def integers(value: Any, name: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return lists as an array of integers."""
+    array = np.array(value)
+    if array.dtype.kind != "i":
+        raise ValueError(f"{name} must hold integers; got {array.dtype}.")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}; got {array.shape}.")
+    return array.astype(np.int64)
 
 
 def wrap32(value: np.ndarray) -> np.ndarray:
@@ -203,7 +246,18 @@ def run(network: dict[str, Any], x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def main(arguments: list[str]) -> None:
-    """Run from the command line; the documentation of this file says how."""
+    """Run from the command line; the documentation of this file says how.
+
+    A wrong or missing file ends it with one message.
+    """
+    try:
+        run_files(arguments)
+    except (OSError, EOFError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def run_files(arguments: list[str]) -> None:
+    """Read the files that are named, run, and write the states."""
     path = Path(__file__).with_name(NETWORK)
     if arguments[:1] == ["--network"] and len(arguments) > 1:
         path, arguments = Path(arguments[1]), arguments[2:]

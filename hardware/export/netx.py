@@ -120,7 +120,7 @@ def _unsaid_surroundings(description: NetworkDescription) -> list[str]:
     told = ["the split of a weight into mantissa and exponent: netx has whole weights"]
     if description.input_bits:
         told.append(
-            f"input_bits = {description.input_bits}: pass it on loading, "
+            f"input_bits = {description.input_bits}: pass it to lava-dl on loading, "
             f"hdf5.Network(..., input_message_bits={description.input_bits})"
         )
     if description.neurons.bias_mant.any() or description.readout.bias_mant.any():
@@ -205,6 +205,7 @@ def _write(
     file["simulation/Ts"] = description.dt
     metadata = json.dumps(description.metadata, allow_nan=False).encode()
     file["spikelearn/metadata"] = np.frombuffer(metadata, np.uint8)
+    file["spikelearn/input_bits"] = description.input_bits
 
 
 def _write_layer(group: h5py.Group, layer: _Layer) -> None:

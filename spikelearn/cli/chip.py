@@ -16,7 +16,11 @@ from hardware.chips import chip as chip_of
 from hardware.cost import Cost, Estimate
 from hardware.cost import cost as cost_of
 from hardware.description import NetworkDescription
-from hardware.quantization import integer_input
+from hardware.quantization import (
+    PARAMETERS_DIGEST,
+    integer_input,
+    parameters_digest,
+)
 from hardware.trained import BITS, quantise_run
 from hardware.utilisation import draw_utilisation
 from spikelearn import runs, tasks
@@ -28,8 +32,8 @@ from spikelearn.cli._common import (
     print_json,
     print_table,
 )
-from spikelearn.cli._export import find_description
-from spikelearn.errors import InvalidValue
+from spikelearn.cli._export import DESCRIPTION, find_description
+from spikelearn.errors import InvalidValue, require
 from spikelearn.network import RecurrentNetwork
 from spikelearn.report.charts import check_figure
 from spikelearn.runs.build import build_network
@@ -80,6 +84,8 @@ def check(
     """
     spec = chip_of(chip)  # before a network is built
     given = _subject(subject, overrides or [])
+    if isinstance(given.network, NetworkDescription):
+        _refuse_bits(bits)
     report = check_report(
         given.network,
         spec,
@@ -135,6 +141,13 @@ def _of_hardware(config: runs.RunConfig) -> tuple[int | None, int | None]:
     return (None, None) if section is None else (section.weight_bits, section.fan_in)
 
 
+def _refuse_bits(bits: int | None) -> None:
+    """Refuse other bits of a description, whose weights are integers already."""
+    rule = "must be left out for a network.h5 or an export, which has its own bits"
+    hint = "Give the run folder, or export it again with other bits."
+    require(bits is None, "--bits", rule, bits, hint)
+
+
 def _check_answer(report: CheckReport, subject: Path) -> dict[str, Any]:
     mapping = report.mapping
     return {
@@ -173,8 +186,8 @@ def cost(
         Path,
         typer.Argument(
             metavar="RUN|NETWORK",
-            help="A run folder (its export is taken if there is one), a network.h5 or "
-            "an export folder.",
+            help="A run folder (its export is taken if it has the weights of the run "
+            "and the bits), a network.h5 or an export folder.",
         ),
     ],
     chip: ChipOption = "loihi1",
@@ -219,14 +232,13 @@ def _workload(
     """Return what is to be run: a run on test data, a network on its test vectors."""
     if (path / "config.toml").is_file():
         run = runs.load_run(path)
-        exported = path / "export" / "network.h5"
-        if exported.is_file():
-            description = NetworkDescription.load(exported)
-        else:
+        description = _exported(run, bits)
+        if description is None:
             description, _ = quantise_run(run, bits=bits, threads=threads)
         size = samples or DEFAULT_SAMPLES
         return _Workload(description, _test_data(description, run.task, size))
     description = NetworkDescription.load(find_description(path))
+    _refuse_bits(bits)
     vectors = description.vectors
     if vectors is None:
         raise InvalidValue(
@@ -240,6 +252,18 @@ def _workload(
             f"{samples}."
         )
     return _Workload(description, _cut(description, vectors.x[:, :samples]))
+
+
+def _exported(run: runs.Run, bits: int | None) -> NetworkDescription | None:
+    """Return the export of a run if it is of these weights, with the wanted bits."""
+    path = run.folder.path / "export" / DESCRIPTION
+    if not path.is_file():
+        return None
+    found = NetworkDescription.load(path)
+    fresh = found.metadata.get(PARAMETERS_DIGEST) == parameters_digest(run.network)
+    blocks = (found.w_in, found.w_rec, found.w_out)
+    same_bits = bits is None or all(block.bits == bits for block in blocks)
+    return found if fresh and same_bits else None
 
 
 def _batch_size(description: NetworkDescription, steps: int) -> int:

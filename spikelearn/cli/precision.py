@@ -24,7 +24,7 @@ from spikelearn.cli._common import (
     training_progress,
 )
 from spikelearn.errors import InvalidValue
-from spikelearn.files import write_json
+from spikelearn.files import ensure_folder, write_json
 from spikelearn.learning.evaluation import Evaluation
 
 __all__ = ["register"]
@@ -96,6 +96,7 @@ def precision(
         )
     folder = loaded.folder.path / "precision" if out is None else out
     chosen = sorted(set(bits or range(FEWEST, MOST + 1)))
+    ensure_folder(folder)  # before the work, not after it
     reference = evaluate_run(loaded, "test", threads=threads)
     changes = _changes(loaded, scratch, iterations)
     rows = [
@@ -108,7 +109,6 @@ def precision(
         "float": asdict(reference),
         "bits": [asdict(row) for row in rows],
     }
-    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "precision.json", answer)
     if as_json:
         print_json(answer)
@@ -159,6 +159,8 @@ def _aware(
     with training_progress(config.training.iterations) as progress:
         if path.exists():
             _check_same(runs.RunFolder.open(path).read_config(), config)
+            if config.training.start is not None:
+                _check_newer(run, path)
             trained = runs.resume(
                 path, threads=threads, progress=progress, hardware=from_config
             )
@@ -167,6 +169,16 @@ def _aware(
                 config, path, threads=threads, progress=progress, hardware=from_config
             )
     return evaluate_run(trained, "test", threads=threads)
+
+
+def _check_newer(run: runs.Run, path: Path) -> None:
+    """Refuse runs that began with weights which are not those of the run any more."""
+    begun = (path / "config.toml").stat().st_mtime
+    if run.folder.checkpoint_path.stat().st_mtime > begun:
+        raise InvalidValue(
+            f"runs in {str(path.parent)!r} must be younger than the run they start "
+            "from; got older ones. (Choose another folder with --out.)"
+        )
 
 
 def _check_same(found: runs.RunConfig, wanted: runs.RunConfig) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
 import h5py
 import pytest
 
+from hardware.description import NetworkDescription
+from hardware.quantization import PARAMETERS_DIGEST
 from tests.cli.test_cli import answer, spikelearn
 
 CONFIG = """
@@ -152,6 +155,29 @@ def test_cost_takes_the_export_of_a_run(run, tmp_path):
     first = answer("cost", copy, "--samples", 5)["bytes"]
     assert first < answer("cost", run, "--samples", 5)["bytes"]
     assert first == answer("cost", run, "--samples", 5, "--bits", 4)["bytes"]
+
+
+def test_cost_takes_no_export_of_other_bits_or_weights(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    wanted = {b: answer("cost", run, "--samples", 5, "--bits", b) for b in (3, 8)}
+    answer("export", copy, "--bits", 4, "--vectors", 2)
+    for bits, result in wanted.items():
+        found = answer("cost", copy, "--samples", 5, "--bits", bits)
+        assert found["bytes"] == result["bytes"]
+    path = copy / "export" / "network.h5"
+    exported = NetworkDescription.load(path)
+    stale = exported.metadata | {PARAMETERS_DIGEST: "0" * 64}
+    assert answer("cost", copy, "--samples", 5)["bytes"] < wanted[8]["bytes"]
+    dataclasses.replace(exported, metadata=stale).save(path)
+    assert answer("cost", copy, "--samples", 5)["bytes"] == wanted[8]["bytes"]
+
+
+def test_bits_of_a_description_are_its_own(exported):
+    for verb in ("check", "cost"):
+        outcome = spikelearn(verb, exported / "network.h5", "--bits", 3, COLUMNS="300")
+        assert outcome.returncode == 1
+        assert "--bits must be left out" in outcome.stderr
 
 
 def test_chips_takes_a_file(own):

@@ -64,6 +64,14 @@ def test_without_training_there_is_a_table(run, tmp_path):
     assert [p.name for p in (tmp_path / "only").iterdir()] == ["precision.json"]
 
 
+def test_a_file_for_a_folder_is_refused_before_the_work(run, tmp_path):
+    (tmp_path / "file").touch()
+    arguments = ("--bits", 4, "--no-aware", "--out", tmp_path / "file")
+    outcome = spikelearn("precision", run, *arguments)
+    assert outcome.returncode == 1 and "Traceback" not in outcome.stderr
+    assert "must be writable" in outcome.stderr
+
+
 def test_a_run_of_integers_and_another_folder_are_refused(run, tmp_path):
     outcome = spikelearn(
         "train", *TINY, "hardware.weight_bits=5", "--out", tmp_path / "five"
@@ -80,3 +88,12 @@ def test_a_run_of_integers_and_another_folder_are_refused(run, tmp_path):
     outcome = spikelearn("precision", tmp_path / "r", "--bits", 5, "--out", tmp_path)
     assert outcome.returncode == 1
     assert "must have the configuration of the run" in outcome.stderr
+
+
+def test_runs_from_older_weights_are_refused(run, tmp_path):
+    arguments = ("precision", run, "--bits", 6, "--iterations", 2, "--out", tmp_path)
+    assert spikelearn(*arguments).returncode == 0
+    (run / "checkpoint.h5").touch()
+    outcome = spikelearn(*arguments)
+    assert outcome.returncode == 1
+    assert "must be younger than the run they start from" in outcome.stderr

@@ -13,7 +13,12 @@ from hardware import emulator
 from hardware.description import Connection, NetworkDescription
 from hardware.export._netx_weights import effective, fitted, loaded_violations
 from hardware.export.netx import read_netx, write_netx
-from spikelearn.errors import FileAccessError, FileFormatError, HardwareError
+from spikelearn.errors import (
+    FileAccessError,
+    FileFormatError,
+    HardwareError,
+    InvalidValue,
+)
 from tests.damage import damaged
 from tests.hardware.lava_dl import (
     export_by_lava_dl,
@@ -193,7 +198,9 @@ def test_a_file_written_by_hand_runs_as_its_numbers_say(tmp_path):
     layers = hand_layers()
     write_by_hand(tmp_path / "hand.net", layers, ts=np.array([2]))
     net, told = read_netx(tmp_path / "hand.net")
-    assert told == ()
+    assert told == ("input_bits was taken as 0, spikes: the file does not say it",)
+    graded, told = read_netx(tmp_path / "hand.net", input_bits=4)
+    assert graded.input_bits == 4 and told == ()
     assert net.dt == 2.0
     hidden, readout = layers[1][1], layers[2][1]
     for name, wanted in (
@@ -240,6 +247,21 @@ def test_what_netx_cannot_say_is_refused_all_at_once(tmp_path):
         "w_out",
         "bias of layer dense",
     ]
+
+
+def test_the_file_says_its_input_bits(tmp_path):
+    path = tmp_path / "a.net"
+    write_netx(netx_network(1, input_bits=4), path)
+    net, told = read_netx(path)
+    assert net.input_bits == 4 and told == ()
+    with pytest.raises(InvalidValue, match="must be the 4 of the file; got 3"):
+        read_netx(path, input_bits=3)
+    for wrong in (2.0, 99):
+        with h5py.File(path, "a") as file:
+            del file["spikelearn/input_bits"]
+            file["spikelearn/input_bits"] = wrong
+        with pytest.raises(FileFormatError, match="input_bits must be"):
+            read_netx(path)
 
 
 def test_the_nearest_network_is_written_on_demand_and_told(tmp_path):

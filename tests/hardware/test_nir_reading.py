@@ -504,7 +504,8 @@ TAMPERED = {
         lambda f: replace(f, "node/metadata/spikelearn/stamp", "{"),
         "is not JSON",
     ),
-    "other sizes": (spec(n_rec=13), "do not make a network"),
+    "other sizes": (spec(n_rec=13), "must have the sizes of the nodes.* n_rec 13"),
+    "sizes that are no numbers": (spec(n_out=[3]), "must have the sizes of the nodes"),
     "unknown cell": (spec(cell={"kind": "HH"}), "do not make a network"),
 }
 
@@ -514,6 +515,19 @@ def test_tampered_files_are_refused(name, path):
     change, message = TAMPERED[name]
     edit(change)(path)
     with pytest.raises(FileFormatError, match=message):
+        read_nir(path)
+
+
+def test_a_small_file_does_not_make_a_large_network(path, monkeypatch):
+    write_nir(random_float_network(0), path)
+    spec(n_rec=100_000)(file := h5py.File(path, "a"))
+    for name, shape in (("w_in", (100_000, 5)), ("w_out", (3, 100_000))):
+        place = f"node/nodes/{name}/weight"
+        replace(file, place, np.zeros(shape, "f4"), compression="gzip")
+    file.close()
+    assert path.stat().st_size < 100_000
+    monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "8GiB")
+    with pytest.raises(InvalidValue, match="memory limit of 8 GiB; got 100000 neurons"):
         read_nir(path)
 
 

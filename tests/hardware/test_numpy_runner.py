@@ -132,6 +132,53 @@ def test_a_file_that_says_more_is_refused(tmp_path, change, message):
 
 
 @pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("neurons", {"reset": "minus"}, "reset must be zero or subtract; got 'minus'"),
+        ("neurons", {"reset": []}, "reset must be zero or subtract"),
+        ("neurons", {"vth": [1, 2]}, r"neurons.vth must have the shape \(12,\); got"),
+        ("neurons", {"vth": [0.5] * 12}, "neurons.vth must hold integers"),
+        ("neurons", {"vth": {}}, "neurons.vth must hold integers"),
+        ("readout", {"dv": 3}, "readout.dv must have the shape"),
+        ("w_in", {"weights": [1, 2]}, "must have two axes"),
+        ("w_in", {"weights": [[1], [1, 2]]}, "inhomogeneous"),
+        ("w_rec", {"weights": [[1, 2]]}, r"w_rec.weights must have the shape"),
+        ("w_out", {"weights": [[1]]}, r"w_out.weights must have the shape"),
+        ("w_out", {"exponent": "1"}, "w_out.exponent must be an integer"),
+        ("w_rec", None, "w_rec must be an object"),
+        ("neurons", None, "neurons must be an object"),
+    ],
+)
+def test_a_file_of_other_parts_is_refused(tmp_path, part, change, message):
+    document = json.loads(random_network(1).to_json())
+    document[part] = [1, 2] if change is None else document[part] | change
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=message):
+        _standalone.load(tmp_path / "a.json")
+
+
+def test_wrong_files_end_in_one_message(tmp_path):
+    write_numpy_runner(random_network(3), tmp_path / RUNNER)
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "a.json").write_text("{}")
+    np.save(tmp_path / "x.npy", np.zeros((3, 5), int))
+    cases = [
+        (("no.npy", "s.npz"), "No such file"),
+        (("empty.npy", "s.npz"), "No data left"),
+        (("x.npy", "s.npz"), "with 6 inputs"),
+        (("--network", "no.json"), "No such file"),
+        (("--network", "a.json"), "must hold a network_description"),
+        (("--network", "deep.json"), "must hold JSON"),
+    ]
+    for arguments, message in cases:
+        done = child(RUNNER, *arguments, folder=tmp_path)
+        assert done.returncode == 1 and done.stderr.startswith("error: ")
+        assert message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "s.npz").exists()
+
+
+@pytest.mark.parametrize(
     ("x", "message"),
     [
         (np.zeros((3, 2, 5), int), "with 6 inputs"),
