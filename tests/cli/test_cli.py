@@ -153,7 +153,8 @@ def test_evaluate_and_resume_of_a_finished_run(run):
     [
         (("cue-bandit", "task.delay_ms=50"), "export", "test: mean reward 0."),
         (("dms",), "report", "test: loss "),
-        (("digits-rows", "delay=2"), "report", "test: loss "),
+        (("digits-rows", "delay=2"), "export", "test: loss "),
+        (("digits-rows", "delay=64"), "report", "test: loss "),
     ],
 )
 def test_train_says_what_can_be_done_next(tmp_path, task, verb, score):
