@@ -23,10 +23,11 @@ STATE_LIMIT = 2**23
 STATE_MAX = STATE_LIMIT - 1  # of 24 bits that saturate
 THRESHOLD_MAX = 2**17 - 1  # of vth and beta, in units of 2^6
 SCALE = "Scale the network down or choose another exponent"
+BIAS_MAX = 4095
 NEURON_LIMITS: dict[str, tuple[int, int, str]] = {
     "du": (0, 4095, "Choose a synaptic time constant that 12 bits can hold"),
     "dv": (0, 4095, "Choose a membrane time constant that 12 bits can hold"),
-    "bias_mant": (-4096, 4095, "Use a larger bias exponent"),
+    "bias_mant": (-4096, BIAS_MAX, "Use a larger bias exponent"),
     "bias_exp": (0, 7, "Use a larger mantissa"),
     "vth": (0, THRESHOLD_MAX, "Scale the weights and the threshold down together"),
     "beta": (0, THRESHOLD_MAX, "Scale the weights and the adaptation down together"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware import emulator
-from hardware._checks import MAX_DELAY, STATE_MAX, THRESHOLD_MAX
+from hardware._checks import BIAS_MAX, MAX_DELAY, STATE_MAX, THRESHOLD_MAX
 from hardware.description import NetworkDescription
 from hardware.quantization_report import (
     QuantizationReport,
@@ -291,7 +291,7 @@ def _largest_scales(
         options = [
             STATE_MAX / (WRAP_HEADROOM * _peak(current[..., rows])),
             STATE_MAX / (SATURATION_HEADROOM * _peak(membrane[..., rows])),
-            4095 * 2**MAX_EXPONENT / _peak(network.params.bias[rows]),
+            BIAS_MAX * 2**MAX_EXPONENT / _peak(network.params.bias[rows]),
         ]
         options += [
             THRESHOLD_MAX * UNIT / _peak(x[rows]) for x in (cell.v_th, cell.beta)
@@ -320,7 +320,7 @@ def _output_scale(network: RecurrentNetwork, record: Record, bits: int) -> float
     largest = min(
         STATE_MAX / (WRAP_HEADROOM * peak),
         _block_limit(weights, bits),
-        4095 * 2**MAX_EXPONENT / _peak(network.params.b_out),
+        BIAS_MAX * 2**MAX_EXPONENT / _peak(network.params.b_out),
     )
     full = largest_mantissa(bits) * UNIT / _peak(weights)
     octaves = np.floor(np.log2(largest / full))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from hardware._checks import BIAS_MAX
 from hardware.description import (
     Connection,
     NetworkDescription,
@@ -274,5 +275,5 @@ def _bias_registers(
     scaled = scale * values.astype(np.float64)
     exponents = np.zeros(values.size, np.int64)
     for exponent in range(1, MAX_EXPONENT + 1):
-        exponents[np.abs(scaled) / 2 ** (exponent - 1) > 4095] = exponent
+        exponents[np.abs(scaled) / 2 ** (exponent - 1) > BIAS_MAX] = exponent
     return np.rint(scaled / 2.0**exponents).astype(np.int64), exponents

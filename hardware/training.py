@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardware import emulator
-from hardware._checks import STATE_MAX
+from hardware._checks import BIAS_MAX, STATE_MAX
 from hardware._structure import largest_inputs
 from hardware.description import NetworkDescription
 from hardware.emulator import IntegerRecord
@@ -54,7 +54,6 @@ __all__ = [
 CALIBRATION_SAMPLES = 32
 # Weights grow while they learn: the scale leaves room for so many times the states.
 GROWTH = 8.0
-BIAS_MAX = 4095
 
 
 @dataclass(frozen=True)
@@ -215,17 +214,9 @@ class IntegerBackend:
             exact = scales.per_neuron(network) * getattr(constants, name)
             exact = exact[exact > 0]
             off = np.abs(np.rint(exact / UNIT) * UNIT / exact - 1.0).max(initial=0.0)
-            self._refuse(off > CONSTANT_TOLERANCE, f"cell.{name}")
-        self._refuse(scales.output < UNIT, "the readout")
+            _refuse_runaway(off > CONSTANT_TOLERANCE, f"cell.{name}")
+        _refuse_runaway(scales.output < UNIT, "the readout")
         self.scales = scales
-
-    def _refuse(self, lost: bool, place: str) -> None:
-        if lost:
-            raise HardwareError(
-                f"states must fit into 24 bits at a scale that holds {place}; got "
-                "states that run away while the network learns. (Lower optimizer.lr, "
-                "or set optimizer.clip_norm or optimizer.weight_decay.)"
-            )
 
     def evaluate(
         self,
@@ -266,6 +257,16 @@ class IntegerBackend:
         """Go on with the scales of a checkpoint."""
         *voltages, output = (float(value) for value in state["scales"])
         self.scales = Scales(tuple(voltages), output)
+
+
+def _refuse_runaway(lost: bool, place: str) -> None:
+    """Raise if a scale has become too small for what it has to hold."""
+    if lost:
+        raise HardwareError(
+            f"states must fit into 24 bits at a scale that holds {place}; got "
+            "states that run away while the network learns. (Lower optimizer.lr, "
+            "or set optimizer.clip_norm or optimizer.weight_decay.)"
+        )
 
 
 def _halvings(peak: int) -> int:

@@ -27,7 +27,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hardware._checks import THRESHOLD_MAX
+from hardware._checks import BIAS_MAX, THRESHOLD_MAX
 from hardware._violations import Violation, raise_violations
 from hardware.description import NetworkDescription
 from hardware.export._netx_reader import read_netx
@@ -38,7 +38,6 @@ from spikelearn.files import atomic_path
 __all__ = ["read_netx", "write_netx"]
 
 BIAS_EXPONENT = 6
-BIAS_LIMIT = 4095
 NO_SYNAPTIC_MEMORY = 4095
 _DROP = "Write the nearest network with strict=False, or use another format"
 
@@ -158,14 +157,14 @@ def _misfits(layer: _Layer) -> list[Violation]:
     """Return weights and biases that netx has no number for."""
     problems = loaded_violations(layer.weights)
     whole = layer.bias >> BIAS_EXPONENT
-    bad = (whole << BIAS_EXPONENT != layer.bias) | (np.abs(whole) > BIAS_LIMIT)
+    bad = (whole << BIAS_EXPONENT != layer.bias) | (np.abs(whole) > BIAS_MAX)
     if bad.any():
         first = int(np.argmax(bad))
         shown = (
             f"{int(bad.sum())} of {bad.size} that are not, first "
             f"{int(layer.bias[first])} at index {first}"
         )
-        limit = f"64 times a whole number -{BIAS_LIMIT}..{BIAS_LIMIT} in netx"
+        limit = f"64 times a whole number -{BIAS_MAX}..{BIAS_MAX} in netx"
         place = f"bias of layer {layer.kind}"
         problems.append(Violation(place, limit, shown, _DROP))
     return problems
@@ -184,7 +183,7 @@ def _nearest(layer: _Layer, told: list[str]) -> _Layer:
             told.append(f"{name}: {changed} of {block.size} weights were rounded")
     unit = 2 ** (BIAS_EXPONENT + k)
     rounded = np.rint(layer.bias / unit).astype(np.int64)
-    bias = np.clip(rounded, -BIAS_LIMIT, BIAS_LIMIT)
+    bias = np.clip(rounded, -BIAS_MAX, BIAS_MAX)
     changed = int(np.count_nonzero(bias * unit != layer.bias))
     if changed:
         told.append(f"layer {layer.kind}: {changed} of {bias.size} biases were rounded")
