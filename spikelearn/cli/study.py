@@ -24,31 +24,19 @@ from spikelearn.cli._common import (
 )
 from spikelearn.errors import require
 from spikelearn.report.init_gain import write_init_gain
-from spikelearn.studies import (
-    STUDIES,
-    Claim,
-    Row,
-    Study,
-    StudyFactory,
-    StudyResult,
-)
+from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
 
 __all__ = ["REPORTS", "Report", "register", "study_app"]
 
-Report = Callable[[Path, Study, list[Row], list[Claim]], Path]
-"""Writes figures and a page into the folder of a complete study; returns the page."""
+Report = Callable[[Path, str, str, list[dict[str, Any]], list[dict[str, Any]]], Path]
+"""Writes figures and a page into the folder of a complete study; returns the page.
+
+It gets the folder, title and command of the study, its table, and its claims as
+dictionaries.
+"""
 
 
-def _report_init_gain(
-    folder: Path, study: Study, rows: list[Row], claims: list[Claim]
-) -> Path:
-    settings = study.settings.model_dump()
-    command = f"spikelearn study {study.name} --seeds {settings['seeds']}"
-    found = [claim.to_dict() for claim in claims]
-    return write_init_gain(folder, study.title, command, rows, found)
-
-
-REPORTS: dict[str, Report] = {"init-gain": _report_init_gain}
+REPORTS: dict[str, Report] = {"init-gain": write_init_gain}
 """The reports by name of the study; a study need not have one."""
 
 SPEED_SECONDS = 3600.0  # units may take long
@@ -135,7 +123,7 @@ def _verb(
             result = studies.run_study(study, folder, pool, progress)
         page = None
         if report is not None and not result.failures:
-            page = report(result.folder, study, result.rows, result.claims)
+            page = _report(report, study, result, quick, seeds)
         if as_json:
             print_json(_to_dict(study, result, page))
         else:
@@ -144,6 +132,15 @@ def _verb(
             raise typer.Exit(1)
 
     return run
+
+
+def _report(
+    report: Report, study: Study, result: StudyResult, quick: bool, seeds: int | None
+) -> Path:
+    words = ["spikelearn study", study.name, *["--quick"] * quick]
+    words += [] if seeds is None else [f"--seeds {seeds}"]
+    claims = [claim.to_dict() for claim in result.claims]
+    return report(result.folder, study.title, " ".join(words), result.rows, claims)
 
 
 def _executor(

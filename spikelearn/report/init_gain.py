@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikelearn.files import write_text
-from spikelearn.report.charts import COLOURS, WIDTH, Chart, csv_text, render
-from spikelearn.report.html import (
-    Markup,
-    figure,
-    page,
-    section,
-    significant,
-    table,
-    tag,
+from spikelearn.report.charts import COLOURS, Chart
+from spikelearn.report.html import Markup, section, significant, tag
+from spikelearn.report.study_page import (
+    Row,
+    chart,
+    crossed,
+    effects,
+    name_axes,
+    name_lines,
+    panels,
+    verdicts,
+    write_study_page,
 )
 
 __all__ = ["write_init_gain"]
 
-Row = dict[str, Any]
 SHADES = [COLOURS[n] for n in ("ink", "blue", "vermilion", "green", "purple", "soft")]
+ON_RULES = ("A1", "A2", "A3")
+GRID = ("task", "cell")
+KEYS = (*GRID, "rule", "flossing", "gain", "seed")
 RULES = {"bptt": "ink", "e-prop": "blue", "rflo": "vermilion"}
-
 
 ON_THE_WAY = (
     "Effects are on the test loss at the end of training; the column “on the way” has "
@@ -65,73 +68,30 @@ def write_init_gain(
         _curves(rows),
         _spectra(rows),
     ]
-    seeds = sorted({row["seed"] for row in rows})
-    origin = f"{len(rows)} networks, seeds {seeds}"
-    text = page(
+    return write_study_page(
+        folder,
         title,
-        tag("header", tag("h1", title), tag("p", origin)),
-        section("Verdicts", tag("p", ON_THE_WAY), _verdicts(claims)),
+        command,
+        rows,
+        charts,
+        section(
+            "Verdicts", tag("p", ON_THE_WAY), verdicts(claims, {"on the way": _other})
+        ),
         section("Effects in every part", *_effects(claims)),
         section("Part of the loss gap that flossing recovers", *_recovered(claims)),
-        section("Figures", *(figure(chart) for chart in charts)),
-        section("Run it again", tag("pre", command)),
     )
-    for chart in charts:
-        write_text(folder / "figures" / f"{chart.name}.svg", chart.svg)
-        write_text(folder / "figures" / f"{chart.name}.csv", chart.csv)
-    path = folder / "report.html"
-    write_text(path, text)
-    return path
 
 
-def _verdicts(claims: Iterable[Row]) -> Markup:
-    heads = (
-        "claim",
-        "statement",
-        "verdict",
-        "effect",
-        "95 % interval",
-        "on the way",
-        "seeds",
-        "test",
-    )
-    lines = []
-    for claim in claims:
-        interval = tag(
-            "span",
-            significant(claim["ci_low"], 3),
-            " to ",
-            significant(claim["ci_high"], 3),
-        )
-        effect, other = (
-            significant(source["effect"], 3)
-            for source in (claim, claim["detail"]["on_the_way"])
-        )
-        start = [claim["id"], claim["statement"], claim["verdict"], effect, interval]
-        lines.append([*start, other, str(claim["n"]), claim["test"]])
-    return table(heads, lines, numeric=(3, 5, 6))
+def _other(claim: Row) -> Markup:
+    """Return the effect on the mean loss of training batches."""
+    return significant(claim["detail"]["on_the_way"]["effect"], 3)
 
 
-def _crossed(lines: Mapping[str, Mapping[str, float | None]], first: str) -> Markup:
-    """Return a table of numbers; a line may lack some."""
-    heads = list(dict.fromkeys(name for line in lines.values() for name in line))
-
-    def cell(number: float | None) -> Markup | str:
-        return "" if number is None else significant(number, 3)
-
-    body = [[name, *(cell(line.get(h)) for h in heads)] for name, line in lines.items()]
-    return table([first, *heads], body, numeric=range(1, len(heads) + 1))
-
-
-def _effects(claims: Iterable[Row]) -> Iterator[Markup]:
+def _effects(claims: Sequence[Row]) -> Iterator[Markup]:
     """Yield the effects in every part: of claims on rules, and of those on flossing."""
-    effects = {claim["id"]: claim["detail"]["parts"] for claim in claims}
-    on_rules = {id: parts for id, parts in effects.items() if id in ("A1", "A2", "A3")}
-    names = dict.fromkeys(name for parts in on_rules.values() for name in parts)
-    yield _crossed(
-        {n: {id: parts.get(n) for id, parts in on_rules.items()} for n in names}, "part"
-    )
-    yield _crossed({i: p for i, p in effects.items() if i not in on_rules}, "claim")
+    yield effects(claim for claim in claims if claim["id"] in ON_RULES)
+    on_flossing = [claim for claim in claims if claim["id"] not in ON_RULES]
+    yield crossed({c["id"]: c["detail"]["parts"] for c in on_flossing}, "claim")
 
 
 def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
@@ -143,41 +103,7 @@ def _recovered(claims: Iterable[Row]) -> Iterator[Markup]:
         text = f"Of the {loss}, from the worst gain (0) to the best (1), where there is"
         yield tag("p", f"{text} a gap between them:")
         shares = {id: detail["recovered"] for id, detail in table_of.items()}
-        yield _crossed({"gap": gaps} | shares, "claim")
-
-
-def _grid(figure: Any, rows: Sequence[Row]) -> Iterator[tuple[Any, list[Row]]]:
-    """Yield axes with their rows, of a grid of panels: tasks by cells."""
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    cells = list(dict.fromkeys(row["cell"] for row in rows))
-    grid = figure.subplots(
-        len(tasks), len(cells), squeeze=False, sharex=True, sharey="row"
-    )
-    for line, task in zip(grid, tasks, strict=True):
-        for axes, cell in zip(line, cells, strict=True):
-            axes.set_title(f"{task}, {cell}")
-            some = [r for r in rows if r["task"] == task and r["cell"] == cell]
-            yield axes, some
-
-
-def _legend(figure: Any, size: float) -> None:
-    """Name the lines of all panels in the last one: it may lack some."""
-    lines: Row = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        lines = dict(zip(labels, handles, strict=True)) | lines
-    figure.axes[-1].legend(lines.values(), lines.keys(), fontsize=size)
-
-
-def _label(figure: Any, across: str, up: str) -> None:
-    figure.supxlabel(across, fontsize=8.5)
-    figure.supylabel(up, fontsize=8.5)
-
-
-def _size(rows: Sequence[Row]) -> tuple[float, float]:
-    tasks = len({row["task"] for row in rows})
-    cells = len({row["cell"] for row in rows})
-    return (min(WIDTH, 1.4 + 2.6 * cells), 0.6 + 2.0 * tasks)
+        yield crossed({"gap": gaps} | shares, "claim")
 
 
 def _dots(axes: Any, rows: Sequence[Row], name: str, colour: str, label: str) -> None:
@@ -202,10 +128,7 @@ def _dots(axes: Any, rows: Sequence[Row], name: str, colour: str, label: str) ->
 def _chart(
     name: str, rows: Sequence[Row], draw: Any, columns: Sequence[str], caption: str
 ) -> Chart:
-    keys = ("task", "cell", "rule", "flossing", "gain", "seed", *columns)
-    data = csv_text(keys, ([row[key] for key in keys] for row in rows))
-    size = _size(rows)
-    return Chart(name, render(name, size, caption, draw), data, caption, caption)
+    return chart(name, rows, draw, (*KEYS, *columns), caption, GRID)
 
 
 @dataclass(frozen=True)
@@ -235,7 +158,7 @@ def _by_gain(
     columns = list(dict.fromkeys(one.column for one in series))
 
     def draw(figure: Any) -> None:
-        for axes, part in _grid(figure, rows):
+        for axes, part in panels(figure, rows, *GRID):
             for one in series:
                 chosen = one.of(part)
                 if chosen:
@@ -244,8 +167,8 @@ def _by_gain(
                 axes.set_yscale("log")
             else:
                 axes.axhline(0, color=COLOURS["soft"], lw=0.7)
-        _legend(figure, 6.5)
-        _label(figure, "initial gain", label)
+        name_lines(figure, 6.5)
+        name_axes(figure, "initial gain", label)
 
     return _chart(name, rows, draw, columns, caption)
 
@@ -303,7 +226,7 @@ def _curves(rows: Sequence[Row]) -> Chart:
     some = [row for row in some if row["gain"] in (gains[0], gains[-1])]
 
     def draw(figure: Any) -> None:
-        for axes, part in _grid(figure, some):
+        for axes, part in panels(figure, some, *GRID):
             for flossing, colour in _flossings(some):
                 for gain, style in ((gains[0], "-"), (gains[-1], "--")):
                     curves = [
@@ -316,8 +239,8 @@ def _curves(rows: Sequence[Row]) -> Chart:
                         time = (np.arange(len(mean)) + 0.5) / len(mean)
                         label = f"{flossing}, g = {gain:g}"
                         axes.plot(time, mean, style, color=colour, lw=1.0, label=label)
-        _legend(figure, 5.5)
-        _label(figure, "part of training", "training loss of e-prop")
+        name_lines(figure, 5.5)
+        name_axes(figure, "part of training", "training loss of e-prop")
 
     caption = "Training loss at the smallest and the largest gain, mean over seeds."
     return _chart("curves", some, draw, ["curve"], caption)
@@ -329,7 +252,7 @@ def _spectra(rows: Sequence[Row]) -> Chart:
     gains = sorted({row["gain"] for row in some})
 
     def draw(figure: Any) -> None:
-        for axes, part in _grid(figure, some):
+        for axes, part in panels(figure, some, *GRID):
             axes.axhline(0, color=COLOURS["soft"], lw=0.7)
             for gain, colour in zip(gains, SHADES, strict=False):
                 chosen = [row for row in part if row["gain"] == gain]
@@ -340,8 +263,8 @@ def _spectra(rows: Sequence[Row]) -> Chart:
                         index = np.arange(1, len(mean) + 1)
                         axes.plot(index, mean, style, color=colour, lw=1.0)
                 axes.plot([], [], color=colour, label=f"g = {gain:g}")
-        _legend(figure, 6.5)
-        _label(figure, "index of the exponent", "exponent per step")
+        name_lines(figure, 6.5)
+        name_axes(figure, "index of the exponent", "exponent per step")
 
     caption = "Largest exponents as drawn (dotted) and after local flossing (lines)."
     columns = ["spectrum_drawn", "spectrum_start"]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spikelearn.errors import optional_import
-from spikelearn.studies.base import Claim, Row, Verdict
+from spikelearn.studies.base import Claim, Row
+from spikelearn.studies.judging import judged, over_parts, part_name, parts_of
 from spikelearn.studies.statistics import by_seed, mean_over_seeds
 
 __all__ = ["WORST_LOSS", "claims"]
 
 WORST_LOSS = 10 * float(np.log(2.0))  # where losses are cut: ten times that of a guess
-AGREEING = 0.75  # share of parts with the sign of the claim
 RECOVERED = 0.8  # of the loss gap, and the cost that is allowed at the best gain
 COST = 0.05
 
@@ -73,11 +72,6 @@ def _claims(rows: list[Row]) -> list[Claim]:
     ]
 
 
-def _parts(rows: Iterable[Row], *names: str) -> list[dict[str, Any]]:
-    distinct = {tuple(row[name] for name in names): None for row in rows}
-    return [dict(zip(names, values, strict=True)) for values in distinct]
-
-
 def _losses(rows: list[Row], **where: Any) -> dict[float, dict[int, float]]:
     """Return the test loss by gain and seed; what is not a number counts as the cut."""
     gains = sorted({row["gain"] for row in rows})
@@ -97,55 +91,6 @@ def _chosen(table: dict[float, dict[int, float]], seed: int) -> tuple[float, flo
     return min(means, key=means.__getitem__), max(means, key=means.__getitem__)
 
 
-def _by_part(
-    parts: list[dict[str, Any]], value: Callable[[dict[str, Any]], dict[int, float]]
-) -> tuple[dict[int, float], dict[str, float]]:
-    """Return the mean over parts by seed, and over seeds by part."""
-    tables = {" ".join(part.values()): value(part) for part in parts}
-    seeds = sorted({seed for table in tables.values() for seed in table})
-    means = {
-        seed: float(np.mean([t[seed] for t in tables.values() if seed in t]))
-        for seed in seeds
-    }
-    by_part = {n: float(np.mean(list(t.values()))) for n, t in tables.items() if t}
-    return means, by_part
-
-
-def _judged(
-    id: str,
-    statement: str,
-    means: dict[int, float],
-    parts: dict[str, float],
-    bound: float,
-    *,
-    above: bool,
-    test: str,
-    **detail: Any,
-) -> Claim:
-    """Return a claim on the mean of a number over seeds; without any, none is shown."""
-    detail |= {"parts": parts}
-    if not means:
-        nothing = (None, None, None, 0, f"{test}: there are none")
-        return Claim(id, statement, "not reproduced", *nothing, detail)
-    estimate = mean_over_seeds(means)
-    side = {"above": bound} if above else {"below": bound}
-    verdict: Verdict = estimate.verdict(**side)
-    agree = np.mean([v > bound if above else v < bound for v in parts.values()])
-    if verdict == "reproduced" and agree < AGREEING:
-        verdict = "depends"
-    return Claim(
-        id,
-        statement,
-        verdict,
-        estimate.effect,
-        estimate.ci_low,
-        estimate.ci_high,
-        estimate.n,
-        f"{test}; Student's 95 % interval over seeds",
-        detail | {"parts_agreeing": float(agree), "d_z": estimate.size},
-    )
-
-
 def _plain(rows: list[Row], *rules: str) -> list[Row]:
     return [r for r in rows if r["flossing"] == "none" and r["rule"] in rules]
 
@@ -161,8 +106,8 @@ def _a1(rows: list[Row]) -> Claim:
             result[seed] = table[worst][seed] - table[best][seed]
         return result
 
-    means, parts = _by_part(_parts(some, "task", "cell", "rule"), gap)
-    return _judged(
+    means, parts = over_parts(parts_of(some, "task", "cell", "rule"), gap)
+    return judged(
         "A1",
         "The initial gain strongly affects what e-prop and RFLO learn.",
         means,
@@ -183,8 +128,8 @@ def _a2(rows: list[Row]) -> Claim:
         theirs = _losses(some, **{**part, "rule": "bptt"})
         return _correlations(mine, theirs)
 
-    means, parts = _by_part(_parts(local, "task", "cell", "rule"), correlation)
-    return _judged(
+    means, parts = over_parts(parts_of(local, "task", "cell", "rule"), correlation)
+    return judged(
         "A2",
         "The dependence on the gain mirrors that of BPTT.",
         means,
@@ -218,13 +163,13 @@ def _a3(rows: list[Row]) -> Claim:
     def correlation(part: dict[str, Any]) -> dict[int, float]:
         return _correlations(_losses(some, **part), _losses(moved, **part))
 
-    parts = _parts(some, "task", "cell", "rule")
-    means, by_part = _by_part(parts, correlation)
+    parts = parts_of(some, "task", "cell", "rule")
+    means, by_part = over_parts(parts, correlation)
     spread = {
         name: _spread([row[name] for row in some if row[name] is not None])
         for name in ("lam_start", "lam_end")
     }
-    return _judged(
+    return judged(
         "A3",
         "Bad initial gains have to move the largest exponent further.",
         means,
@@ -248,8 +193,8 @@ def _spread(values: list[float]) -> float:
 def _a4_a5(rows: list[Row], flossing: str) -> list[Claim]:
     """Return the claims on one way of flossing e-prop: worst gain, gap, best gain."""
     some = [row for row in rows if row["rule"] == "e-prop"]
-    parts = _parts([r for r in some if r["flossing"] == flossing], "task", "cell")
-    found = {" ".join(part.values()): _compare(some, part, flossing) for part in parts}
+    parts = parts_of([r for r in some if r["flossing"] == flossing], "task", "cell")
+    found = {part_name(part): _compare(some, part, flossing) for part in parts}
     gaps = {name: mean_over_seeds(part.gap) for name, part in found.items()}
     wide = {name for name, gap in gaps.items() if gap.ci_low > 0}
     recovered = {
@@ -263,15 +208,15 @@ def _a4_a5(rows: list[Row], flossing: str) -> list[Claim]:
         "recovered_enough": sorted(n for n, r in recovered.items() if r >= RECOVERED),
     }
 
-    def judged(name: str, statement: str, column: str, **given: Any) -> Claim:
-        chosen = [p for p in parts if column == "cost" or " ".join(p.values()) in wide]
-        means, by_part = _by_part(
-            chosen, lambda part: getattr(found[" ".join(part.values())], column)
+    def of_flossing(name: str, statement: str, column: str, **given: Any) -> Claim:
+        chosen = [p for p in parts if column == "cost" or part_name(p) in wide]
+        means, by_part = over_parts(
+            chosen, lambda part: getattr(found[part_name(part)], column)
         )
-        return _judged(f"{name} {flossing}", statement, means, by_part, **given)
+        return judged(f"{name} {flossing}", statement, means, by_part, **given)
 
     return [
-        judged(
+        of_flossing(
             "A4",
             f"Flossing ({flossing}) improves e-prop at the worst gain.",
             "gain",
@@ -281,7 +226,7 @@ def _a4_a5(rows: list[Row], flossing: str) -> list[Claim]:
             "seeds choose, of parts with a gap",
             **detail,
         ),
-        judged(
+        of_flossing(
             "A4 gap",
             f"Flossing ({flossing}) recovers {RECOVERED:.0%} of the loss gap to the "
             "best gain.",
@@ -291,7 +236,7 @@ def _a4_a5(rows: list[Row], flossing: str) -> list[Claim]:
             test=f"gain of flossing at the worst gain minus {RECOVERED} of the gap, of "
             "parts with a gap",
         ),
-        judged(
+        of_flossing(
             "A5",
             f"Flossing ({flossing}) costs less than {COST:.0%} of the loss at the best "
             "gain.",
@@ -331,7 +276,7 @@ def _beyond_homeostasis(rows: list[Row]) -> list[Claim]:
     """Return whether it is flossing that helps, or the homeostasis beside it."""
     some = [row for row in rows if row["rule"] == "e-prop"]
     ways = "pre-homeostasis", "pre-local"
-    parts = _parts([r for r in some if r["flossing"] == ways[0]], "task", "cell")
+    parts = parts_of([r for r in some if r["flossing"] == ways[0]], "task", "cell")
     if not parts:
         return []
 
@@ -342,9 +287,9 @@ def _beyond_homeostasis(rows: list[Row]) -> list[Claim]:
         worst = {seed: _chosen(plain, seed)[1] for seed in next(iter(plain.values()))}
         return {seed: alone[g][seed] - both[g][seed] for seed, g in worst.items()}
 
-    means, by_part = _by_part(parts, difference)
+    means, by_part = over_parts(parts, difference)
     return [
-        _judged(
+        judged(
             "A4 beyond homeostasis",
             "Local flossing of spiking cells helps more than homeostasis alone.",
             means,

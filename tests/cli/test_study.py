@@ -23,9 +23,9 @@ CLAIM_KEYS = {
 }
 
 
-def page(folder, study, rows, claims):
+def page(folder, title, command, rows, claims):
     path = folder / "report.html"
-    path.write_text(f"{study.title}: {len(rows)} rows, {len(claims)} claims")
+    path.write_text(f"{title}: {len(rows)} rows, {len(claims)} claims; {command}")
     return path
 
 
@@ -95,7 +95,7 @@ def test_a_complete_study_gets_its_report(tmp_path, monkeypatch):
     assert "The mean is what it is." in outcome.stdout.replace("\n", " ")
     assert "report.html" in outcome.stdout
     assert (tmp_path / "report.html").read_text() == (
-        "Units that count: 12 rows, 1 claims"
+        "Units that count: 12 rows, 1 claims; spikelearn study toy --quick"
     )
 
 
