@@ -13,6 +13,7 @@ from spikelearn.studies.engine import (
 )
 from spikelearn.studies.executors import dask, processes
 from spikelearn.studies.init_gain import initial_gains
+from spikelearn.studies.rich_lazy import rich_lazy
 
 __all__ = [
     "STUDIES",
@@ -31,5 +32,8 @@ __all__ = [
     "status",
 ]
 
-STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains}
+STUDIES: dict[str, StudyFactory] = {
+    "init-gain": initial_gains,
+    "rich-lazy": rich_lazy,
+}
 """The studies by name: one file each, and one line here."""

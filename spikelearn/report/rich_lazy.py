@@ -1,0 +1,211 @@
+"""The page about the study `rich-lazy`: measures by initial matrix, and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikelearn.report.charts import COLOURS, Chart
+from spikelearn.report.html import Markup, section, tag
+from spikelearn.report.study_page import (
+    Row,
+    chart,
+    crossed,
+    effects,
+    name_axes,
+    name_lines,
+    panels,
+    verdicts,
+    write_study_page,
+)
+
+__all__ = ["write_rich_lazy"]
+
+MEASURES = {
+    "weight change": "weight_change",
+    "hidden states": "representation_alignment",
+    "kernel": "ka_bptt",
+}
+SHADES = [COLOURS[n] for n in ("ink", "blue", "vermilion", "green", "purple", "soft")]
+KEYS = ("measure", "task", "line", "init", "seed", "value")
+MEANING = (
+    "Low rank is said to make learning rich: weights move far, hidden states and "
+    "tangent kernels turn away from where they were (an alignment of 1 is lazy)."
+)
+Lines = Mapping[str, Mapping[str, Any]]
+PUBLISHED: Lines = {"published": {"part": "published"}, "images": {"part": "images"}}
+RATE: Lines = {
+    "norm": {"part": "local", "rule": "bptt"},
+    "spectral radius": {"part": "matched", "match": "spectral_radius"},
+    "exponent": {"part": "matched", "match": "lyapunov"},
+    "norm, gain 0.5": {"part": "stable"},
+    "norm, e-prop": {"part": "local", "rule": "e-prop"},
+}
+SPIKING: Lines = {
+    "BPTT": {"part": "spiking", "rule": "bptt"},
+    "e-prop": {"part": "spiking", "rule": "e-prop"},
+}
+FAMILIES: Lines = {
+    "norm": {"part": "families", "match": "frobenius"},
+    "exponent": {"part": "families", "match": "lyapunov"},
+}
+
+
+def write_rich_lazy(
+    folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
+) -> Path:
+    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    title, command
+        What the page is called, and how the study is run again.
+    rows
+        The table of the study.
+    claims
+        Claims as dictionaries.
+
+    Raises
+    ------
+    MissingDependency
+        Without Matplotlib.
+    FileAccessError
+        If the folder cannot be written.
+    """
+    drawn = [
+        _by_init("published", rows, PUBLISHED, "BPTT in the published settings."),
+        _by_init(
+            "matched",
+            rows,
+            RATE,
+            "Shorter trainings of rate units, matched in norm, radius or exponent.",
+        ),
+        _by_init("spiking", rows, SPIKING, "Spiking networks."),
+        _by_family("families", rows, FAMILIES, "Families on one task."),
+        _by_family(
+            "aligned", rows, {"": {"part": "aligned"}}, "Task-aligned low rank."
+        ),
+    ]
+    return write_study_page(
+        folder,
+        title,
+        command,
+        rows,
+        [each for each in drawn if each is not None],
+        section("Verdicts", tag("p", MEANING), verdicts(claims)),
+        section("Effects in every part", effects(claims)),
+        section("The networks before training", _before(rows)),
+    )
+
+
+def _chosen(rows: Iterable[Row], lines: Lines) -> list[Row]:
+    """Return a row for each measure, of the networks of each line."""
+    return [
+        {
+            "measure": words,
+            "line": line,
+            "value": row[column],
+            **{name: row[name] for name in ("task", "init", "seed")},
+        }
+        for words, column in MEASURES.items()
+        for line, where in lines.items()
+        for row in rows
+        if all(row[k] == v for k, v in where.items()) and row.get(column) is not None
+    ]
+
+
+def _by_init(
+    name: str, rows: Sequence[Row], lines: Lines, caption: str
+) -> Chart | None:
+    """Draw measures against the initial matrix: seeds as dots, means as lines."""
+    some = _chosen(rows, lines)
+    if not some:
+        return None
+
+    def draw(figure: Any) -> None:
+        for axes, part in panels(figure, some, "measure", "task"):
+            for shade, line in zip(SHADES, lines, strict=False):
+                one = [row for row in part if row["line"] == line]
+                inits = list(dict.fromkeys(row["init"] for row in one))
+                place = [inits.index(row["init"]) for row in one]
+                values = [row["value"] for row in one]
+                axes.plot(place, values, ".", color=shade, markersize=3, alpha=0.6)
+                means = [
+                    np.mean([r["value"] for r in one if r["init"] == i]) for i in inits
+                ]
+                axes.plot(range(len(inits)), means, color=shade, lw=1.2, label=line)
+                if inits:
+                    axes.set_xticks(range(len(inits)), [_short(i) for i in inits])
+            if part and part[0]["measure"] == "weight change":
+                axes.set_yscale("log")
+        name_lines(figure, 6.0)
+        name_axes(figure, "initial rank", "value; 1 is lazy for the alignments")
+
+    text = f"Measures against the initial rank. {caption} A dot is a seed."
+    return chart(name, some, draw, KEYS, text, ("measure", "task"))
+
+
+def _by_family(
+    name: str, rows: Sequence[Row], lines: Lines, caption: str
+) -> Chart | None:
+    """Draw measures of families, one below the other: a dot is a seed."""
+    some = _chosen(rows, lines)
+    if not some:
+        return None
+    inits = list(dict.fromkeys(row["init"] for row in some))[::-1]
+
+    def draw(figure: Any) -> None:
+        grid = figure.subplots(1, len(MEASURES), squeeze=False, sharey=True)[0]
+        for axes, measure in zip(grid, MEASURES, strict=True):
+            axes.set_title(measure)
+            for k, (shade, line) in enumerate(zip(SHADES, lines, strict=False)):
+                one = [r for r in some if r["measure"] == measure and r["line"] == line]
+                axes.plot(
+                    [row["value"] for row in one],
+                    [inits.index(row["init"]) - 0.2 * k for row in one],
+                    ".",
+                    color=shade,
+                    markersize=4,
+                    label=f"matched in {line}" if line else None,
+                )
+            if measure == "weight change":
+                axes.set_xscale("log")
+            axes.set_yticks(range(len(inits)), inits, fontsize=5.5)
+        if "" not in lines:
+            name_lines(figure, 6.0)
+
+    text = f"{caption} A dot is a seed."
+    return chart(name, some, draw, KEYS, text, ("line", "measure"))
+
+
+def _short(init: str) -> str:
+    return init[len("low_rank(") : -1] if init.startswith("low_rank(") else "full"
+
+
+def _before(rows: Sequence[Row]) -> Markup:
+    """Return what the initial matrices were, by family, matching and gain."""
+    columns = {
+        "norm": "norm",
+        "spectral radius": "radius",
+        "eigenvalue rank": "eigenvalue_rank",
+        "stable rank": "stable_rank",
+        "exponent per step": "lam_start",
+    }
+    lines: dict[str, dict[str, float | None]] = {}
+    for name in dict.fromkeys(map(_name, rows)):
+        some = [row for row in rows if _name(row) == name]
+        known = {
+            h: [r[c] for r in some if r.get(c) is not None] for h, c in columns.items()
+        }
+        lines[name] = {h: float(np.mean(v)) if v else None for h, v in known.items()}
+    return crossed(lines, "initial matrix")
+
+
+def _name(row: Row) -> str:
+    spiking = ", spiking" if row["cell"] != "rate" else ""
+    return f"{row['init']}, gain {row['gain']:g}, {row['match']}{spiking}"
