@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
+    from spikelearn import connectivity
     from spikelearn.analysis.lyapunov import LyapunovSpectrum, lyapunov_spectrum
     from spikelearn.analysis.twins import lyapunov_kinds
     from spikelearn.citations import cite
@@ -139,6 +140,7 @@ __all__ = [
     "Trainer",
     "WeightDecay",
     "cite",
+    "connectivity",
     "evaluate",
     "load_run",
     "lyapunov_kinds",
@@ -177,6 +179,7 @@ _HOMES = {
     "warmup": "warm_up",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+_HOME["connectivity"] = "connectivity"  # a module of many names, public as a whole
 _NAMES_AT_HOME = {"make_task": "make"}
 
 
@@ -185,7 +188,9 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module("importlib.metadata").version(__name__)
     elif name in _HOME:
         module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-        value = getattr(module, _NAMES_AT_HOME.get(name, name))
+        value = module
+        if name != _HOME[name]:
+            value = getattr(module, _NAMES_AT_HOME.get(name, name))
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value  # the next use does not come here
