@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
     from spikelearn import connectivity
     from spikelearn.analysis.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+    from spikelearn.analysis.regime import Regime, regime
+    from spikelearn.analysis.tangent_kernel import tangent_kernel
     from spikelearn.analysis.twins import lyapunov_kinds
     from spikelearn.citations import cite
     from spikelearn.errors import SpikelearnError
@@ -125,6 +127,7 @@ __all__ = [
     "Projection",
     "Record",
     "RecurrentNetwork",
+    "Regime",
     "Regression",
     "Rule",
     "RuleInfo",
@@ -146,15 +149,19 @@ __all__ = [
     "lyapunov_kinds",
     "lyapunov_spectrum",
     "make_task",
+    "regime",
     "resolve_config",
     "resume",
     "run_study",
+    "tangent_kernel",
     "train",
     "warm_up",
 ]
 
 _HOMES = {
     "analysis.lyapunov": "LyapunovSpectrum lyapunov_spectrum",
+    "analysis.regime": "Regime regime",
+    "analysis.tangent_kernel": "tangent_kernel",
     "analysis.twins": "lyapunov_kinds",
     "citations": "cite",
     "errors": "SpikelearnError",
