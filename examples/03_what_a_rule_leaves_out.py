@@ -14,7 +14,7 @@ import numpy as np
 
 import spikelearn as sl
 from spikelearn.analysis import align
-from spikelearn.network.connectivity import stack
+from spikelearn.connectivity import stack
 
 # %% A network of two layers, each with excitatory and inhibitory units
 task = sl.make_task("dms", dt=50.0)

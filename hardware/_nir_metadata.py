@@ -14,10 +14,10 @@ import numpy as np
 
 from hardware._nir_graph import Graph
 from hardware.description import NetworkDescription
+from spikelearn.connectivity import no_self_connections
 from spikelearn.errors import FileFormatError, SpikelearnError
 from spikelearn.memory import require_fits
 from spikelearn.network import CELLS, LeakyReadout, RecurrentNetwork, Surrogate
-from spikelearn.network.connectivity import no_self_connections
 
 __all__ = ["NAME", "of_description", "of_network", "options", "restore"]
 

@@ -13,7 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
+    from spikelearn import connectivity
     from spikelearn.analysis.lyapunov import LyapunovSpectrum, lyapunov_spectrum
+    from spikelearn.analysis.regime import Regime, regime
+    from spikelearn.analysis.tangent_kernel import tangent_kernel
     from spikelearn.analysis.twins import lyapunov_kinds
     from spikelearn.citations import cite
     from spikelearn.errors import SpikelearnError
@@ -124,6 +127,7 @@ __all__ = [
     "Projection",
     "Record",
     "RecurrentNetwork",
+    "Regime",
     "Regression",
     "Rule",
     "RuleInfo",
@@ -139,20 +143,25 @@ __all__ = [
     "Trainer",
     "WeightDecay",
     "cite",
+    "connectivity",
     "evaluate",
     "load_run",
     "lyapunov_kinds",
     "lyapunov_spectrum",
     "make_task",
+    "regime",
     "resolve_config",
     "resume",
     "run_study",
+    "tangent_kernel",
     "train",
     "warm_up",
 ]
 
 _HOMES = {
     "analysis.lyapunov": "LyapunovSpectrum lyapunov_spectrum",
+    "analysis.regime": "Regime regime",
+    "analysis.tangent_kernel": "tangent_kernel",
     "analysis.twins": "lyapunov_kinds",
     "citations": "cite",
     "errors": "SpikelearnError",
@@ -177,6 +186,7 @@ _HOMES = {
     "warmup": "warm_up",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+_HOME["connectivity"] = "connectivity"  # a module of many names, public as a whole
 _NAMES_AT_HOME = {"make_task": "make"}
 
 
@@ -185,7 +195,9 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module("importlib.metadata").version(__name__)
     elif name in _HOME:
         module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-        value = getattr(module, _NAMES_AT_HOME.get(name, name))
+        value = module
+        if name != _HOME[name]:
+            value = getattr(module, _NAMES_AT_HOME.get(name, name))
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value  # the next use does not come here

@@ -143,6 +143,13 @@ ENTRIES: dict[str, tuple[str, str, str, int, dict[str, str]]] = {
         2024,
         {"booktitle": "International Conference on Learning Representations"},
     ),
+    "arXiv:1905.00414": (
+        "inproceedings",
+        "Kornblith, Simon and Norouzi, Mohammad and Lee, Honglak and Hinton, Geoffrey",
+        "Similarity of neural network representations revisited",
+        2019,
+        {"booktitle": "International Conference on Machine Learning"},
+    ),
     "arXiv:2410.11164": (
         "misc",
         f"Liu, Weixuan and Zhang, Xinyue and {LIU}",

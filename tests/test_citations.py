@@ -98,6 +98,8 @@ def test_flossing_and_homeostasis_can_be_cited():
 def test_docstrings_are_read_where_there_is_no_info():
     dois = {fields["doi"] for _, _, fields in parsed(cite(sl.Feedback()))}
     assert "10.3389/fnins.2021.629892" in dois and "10.48550/arXiv.1904.05391" in dois
+    dois = {fields["doi"] for _, _, fields in parsed(cite(sl.regime))}
+    assert dois == {"10.48550/arXiv.2310.08513", "10.48550/arXiv.1905.00414"}
 
 
 def test_spikelearn_agrees_with_the_citation_file():

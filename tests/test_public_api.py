@@ -68,7 +68,11 @@ def test_names_for_type_checkers_are_those_that_are_there():
     tree = ast.parse(Path(spikelearn.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     homes = {
-        alias.asname or alias.name: node.module.removeprefix("spikelearn.")
+        alias.asname or alias.name: (
+            alias.name
+            if node.module == "spikelearn"
+            else node.module.removeprefix("spikelearn.")
+        )
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from spikelearn.connectivity.masks import no_self_connections
+from spikelearn.connectivity.weights import gaussian_weights, obey_dale
 from spikelearn.errors import require
 from spikelearn.kernels.rate import forward_rate
 from spikelearn.kernels.spiking import (
@@ -25,7 +27,7 @@ from spikelearn.kernels.team import forward_in_team, join_team, new_team
 from spikelearn.kernels.threads import N_GROUPS, run_groups
 from spikelearn.kernels.vector import LANES, padded
 from spikelearn.memory import require_fits
-from spikelearn.network import buffers, connectivity
+from spikelearn.network import buffers
 from spikelearn.network.cells import LIF, Cells, LeakyRate
 from spikelearn.network.checking import host_array, kernel_array, transposed
 from spikelearn.network.params import Params
@@ -120,7 +122,7 @@ class RecurrentNetwork:
         require(self.dtype in DTYPES, where, f"must be one of {DTYPES}", self.dtype)
         n = self.n_rec
         masks = {
-            "mask": connectivity.no_self_connections(n),
+            "mask": no_self_connections(n),
             "mask_in": np.ones((n, self.n_in), bool),
             "mask_out": np.ones((self.n_out, n), bool),
         }
@@ -222,21 +224,30 @@ class RecurrentNetwork:
         gain: float = 1.0,
         gain_in: float = 1.0,
         gain_out: float = 1.0,
+        w_rec: np.ndarray | None = None,
     ) -> Params:
         """Draw Gaussian weights, entries N(0, gain^2 / n_pre), and clear the biases.
 
         Recurrent weights under Dale's law are the absolute values with the signs of
-        their neurons (`connectivity.dale`). Inputs, recurrent and readout weights use
-        three spawned streams of `rng`, so that a change of one does not shift the
-        others. Returns `params`.
+        their neurons (`connectivity.obey_dale`); `w_rec` (n_rec, n_rec) takes the place
+        of their draw. Inputs, recurrent and readout weights use three spawned streams
+        of `rng`, so that a change of one does not shift the others. Returns `params`.
+
+        Raises
+        ------
+        InvalidValue
+            If a gain is negative, or w_rec has another shape.
         """
         streams = np.random.default_rng(rng).spawn(3)
         params = self.params
-        draw = connectivity.gaussian
+        draw = gaussian_weights
         params.w_in[...] = draw(self.n_rec, self.n_in, gain_in, streams[0])
-        w_rec = draw(self.n_rec, self.n_rec, gain, streams[1])
-        if self.signs is not None:
-            w_rec = connectivity.dale(w_rec, self.signs)
+        if w_rec is None:
+            w_rec = draw(self.n_rec, self.n_rec, gain, streams[1])
+            if self.signs is not None:
+                w_rec = obey_dale(w_rec, self.signs)
+        where, rule = "w_rec", f"must have shape {params.w_rec.shape} (post, pre)"
+        require(w_rec.shape == params.w_rec.shape, where, rule, w_rec.shape)
         params.w_rec[...] = w_rec
         params.w_out[...] = draw(self.n_out, self.n_rec, gain_out, streams[2])
         params.b_out[...] = 0.0

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from spikelearn import tasks
+from spikelearn.connectivity import random_mask, stack
 from spikelearn.errors import require, unknown_name
 from spikelearn.kernels.threads import N_GROUPS
 from spikelearn.kernels.traces import n_traces
@@ -27,7 +28,6 @@ from spikelearn.learning.terms import PlasticityTerm
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
 from spikelearn.network.cells import Cells
-from spikelearn.network.connectivity import random_mask, stack
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
 from spikelearn.tasks import Task

@@ -12,9 +12,9 @@ from spikelearn.analysis import (
     interspike_cv,
     spectral_radius,
 )
+from spikelearn.connectivity import gaussian_weights
 from spikelearn.errors import InvalidValue
 from spikelearn.network import LIF, LeakyReadout, RecurrentNetwork
-from spikelearn.network.connectivity import gaussian
 from tests.helpers import make_input, make_network
 
 
@@ -107,7 +107,7 @@ def test_eigenvalues_of_a_rotation_and_scaling():
 
 
 def test_eigenvalues_fill_the_disc_of_the_gain():
-    matrix = gaussian(300, 300, 1.4, np.random.default_rng(1))
+    matrix = gaussian_weights(300, 300, 1.4, np.random.default_rng(1))
     modulus = np.abs(eigenvalues(matrix))
     assert spectral_radius(matrix) == pytest.approx(1.4, rel=0.1)
     inside = np.mean(modulus < 1.4 * np.sqrt(0.5))

@@ -14,10 +14,10 @@ from hardware.quantization_report import refuse
 from hardware.rounding import Scales
 from hardware.spike_trains import spike_train_error
 from spikelearn import ALIF, LIF, Classification, LeakyReadout, RecurrentNetwork
+from spikelearn.connectivity import stack
 from spikelearn.errors import HardwareError, InvalidValue
 from spikelearn.learning.evaluation import evaluate_network
 from spikelearn.network import LeakyRate
-from spikelearn.network.connectivity import stack
 from spikelearn.tasks import make
 from tests.helpers import make_input, make_network
 

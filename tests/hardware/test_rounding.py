@@ -15,8 +15,8 @@ from hardware.rounding import (
     represented,
 )
 from spikelearn import ALIF, LIF
+from spikelearn.connectivity import stack
 from spikelearn.errors import InvalidValue, UnknownName
-from spikelearn.network.connectivity import stack
 from tests.helpers import make_network
 
 SCALES = Scales((20_000.0,), 50_000.0)

@@ -17,8 +17,8 @@ from hardware.trained import evaluate_run, trained_backend
 from hardware.training import FanIn, IntegerBackend, from_config
 from spikelearn import ALIF, BPTT, LIF, EProp
 from spikelearn.cli.deployment import export_run
+from spikelearn.connectivity import stack
 from spikelearn.errors import HardwareError, InvalidValue
-from spikelearn.network.connectivity import stack
 from spikelearn.runs import evaluate, resolve_config, resume, train
 from spikelearn.runs.build import build_trainer
 from tests.helpers import make_input, make_network, make_signal

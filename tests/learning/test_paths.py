@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from spikelearn.connectivity import stack
 from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.kernels.rate import ACTIVATIONS
 from spikelearn.learning.losses import Regression
@@ -23,7 +24,6 @@ from spikelearn.learning.rules import (
 )
 from spikelearn.learning.signals import LearningSignal
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
-from spikelearn.network.connectivity import stack
 from tests.helpers import (
     copy_spec,
     delays,

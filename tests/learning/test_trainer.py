@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from spikelearn.connectivity import stack
 from spikelearn.errors import InvalidValue
 from spikelearn.learning.homeostasis import FiringRate
 from spikelearn.learning.losses import Classification, Regression
@@ -31,7 +32,6 @@ from spikelearn.learning.rules import (
 from spikelearn.learning.signals import FEEDBACKS, Feedback, LearningSignal
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, RecurrentNetwork
-from spikelearn.network.connectivity import stack
 from spikelearn.tasks import Batch
 from tests.helpers import delays, make_network
 

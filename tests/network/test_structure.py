@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikelearn.connectivity import obey_dale, stack
 from spikelearn.errors import InvalidValue
 from spikelearn.learning.rules import BPTT
 from spikelearn.network import LIF, LeakyRate, LeakyReadout, RecurrentNetwork
-from spikelearn.network.connectivity import dale, stack
 from tests.helpers import examples, make_full_signal, make_input, make_network
 
 LAYERS = st.lists(st.integers(1, 5), min_size=1, max_size=4)
@@ -179,7 +179,7 @@ def test_dale_gives_signs_balance_and_the_same_norm(seed, n, fraction):
     rng = np.random.default_rng(seed)
     w = rng.standard_normal((n, n))
     signs = np.where(np.arange(n) < max(1, min(n - 1, round(fraction * n))), 1, -1)
-    signed = dale(w, signs)
+    signed = obey_dale(w, signs)
     assert (signed * signs >= 0).all()
     assert np.linalg.norm(signed) == pytest.approx(np.linalg.norm(w))
     assert signed.sum() == pytest.approx(0.0, abs=1e-9 * np.abs(w).sum())
@@ -191,12 +191,12 @@ def test_dale_gives_signs_balance_and_the_same_norm(seed, n, fraction):
 def test_free_columns_keep_their_signs():
     w = np.random.default_rng(0).standard_normal((6, 6))
     signs = np.array([1, 1, 0, 0, -1, -1])
-    signed = dale(w, signs)
+    signed = obey_dale(w, signs)
     assert np.array_equal(np.sign(signed[:, 2:4]), np.sign(w[:, 2:4]))
     assert (signed[:, :2] > 0).all()
     assert (signed[:, 4:] < 0).all()
-    assert np.array_equal(dale(w, np.zeros(6, int)), w), "nobody obeys the law"
-    assert (dale(np.zeros((2, 2)), np.array([1, -1])) == 0).all()
+    assert np.array_equal(obey_dale(w, np.zeros(6, int)), w), "nobody obeys the law"
+    assert (obey_dale(np.zeros((2, 2)), np.array([1, -1])) == 0).all()
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.8])

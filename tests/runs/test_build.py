@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from spikelearn import tasks
+from spikelearn.connectivity import stack
 from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.rules import BPTT, MDGL, RSTDP, RULES, EProp, ModProp
 from spikelearn.network import ALIF, LIF, LeakyRate, RecurrentNetwork, buffers
-from spikelearn.network.connectivity import stack
 from spikelearn.runs import RunConfig, build, resolve_config
 from spikelearn.runs.build import build_network, build_rule, build_trainer
 

@@ -1,4 +1,4 @@
-"""Initial connectivity: weight matrices (post, pre) and masks."""
+"""Masks (post, pre): which connections exist."""
 
 from __future__ import annotations
 
@@ -9,29 +9,7 @@ import numpy as np
 
 from spikelearn.errors import require
 
-__all__ = ["dale", "gaussian", "no_self_connections", "random_mask", "stack"]
-
-
-def gaussian(
-    n_post: int, n_pre: int, gain: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw a matrix with entries N(0, gain^2 / n_pre).
-
-    For a square matrix the eigenvalues fill a disc of radius `gain` as n grows
-    (Girko's circular law).
-
-    Returns
-    -------
-    (n_post, n_pre) float64 array
-
-    Raises
-    ------
-    InvalidValue
-        If the gain is negative or not finite.
-    """
-    rule = "must be finite and >= 0"
-    require(np.isfinite(gain) and gain >= 0, "gaussian.gain", rule, gain)
-    return gain * rng.standard_normal((n_post, n_pre)) / np.sqrt(n_pre)
+__all__ = ["no_self_connections", "random_mask", "stack"]
 
 
 def no_self_connections(n: int) -> np.ndarray:
@@ -51,29 +29,6 @@ def random_mask(
     """
     require(0 < density <= 1, "random_mask.density", "must be in (0, 1]", density)
     return rng.random((n_post, n_pre)) < density
-
-
-def dale(w_rec: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Give the columns of a matrix the signs of their neurons, balanced.
-
-    Entries become |w_ij| s_j. Inhibitory columns are scaled so that excitation and
-    inhibition cancel on average, and the whole to the Frobenius norm that it had.
-    Columns of sign 0 keep their entries.
-
-    Parameters
-    ----------
-    w_rec : (n, n) array
-        Weights (post, pre).
-    signs : (n,) array
-        1, -1 or 0 per presynaptic neuron.
-    """
-    signed = np.where(signs == 0, w_rec, np.abs(w_rec) * signs)
-    excitation = signed[:, signs > 0].sum()
-    inhibition = -signed[:, signs < 0].sum()
-    if excitation > 0 and inhibition > 0:
-        signed[:, signs < 0] *= excitation / inhibition
-    norm = np.linalg.norm(signed)
-    return signed * (np.linalg.norm(w_rec) / norm) if norm > 0 else signed
 
 
 def stack(

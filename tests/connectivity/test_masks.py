@@ -7,14 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikelearn.connectivity import (
+    gaussian_weights,
+    no_self_connections,
+    random_mask,
+)
 from spikelearn.errors import InvalidValue
-from spikelearn.network.connectivity import gaussian, no_self_connections, random_mask
 from tests.helpers import examples
 
 
 @pytest.mark.parametrize("gain", [0.5, 2.0])
 def test_eigenvalues_fill_a_disc_of_radius_gain(gain):
-    w = gaussian(200, 200, gain, np.random.default_rng(0))
+    w = gaussian_weights(200, 200, gain, np.random.default_rng(0))
     radius = np.abs(np.linalg.eigvals(w)) / gain
     assert 0.93 < radius.max() < 1.15
     # A uniform disc has P(|z| < r) = r^2.
@@ -24,7 +28,7 @@ def test_eigenvalues_fill_a_disc_of_radius_gain(gain):
 
 @pytest.mark.parametrize(("n_post", "n_pre"), [(200, 50), (50, 200)])
 def test_variance_is_set_by_the_presynaptic_side(n_post, n_pre):
-    w = gaussian(n_post, n_pre, 1.5, np.random.default_rng(1))
+    w = gaussian_weights(n_post, n_pre, 1.5, np.random.default_rng(1))
     assert w.shape == (n_post, n_pre)
     assert w.var() * n_pre == pytest.approx(1.5**2, rel=0.06)
     assert abs(w.mean()) < 4 * w.std() / np.sqrt(w.size)
@@ -33,15 +37,15 @@ def test_variance_is_set_by_the_presynaptic_side(n_post, n_pre):
 @examples
 @given(st.floats(1e-6, 10.0))
 def test_the_gain_scales_one_draw(gain):
-    unit = gaussian(4, 6, 1.0, np.random.default_rng(2))
-    scaled = gaussian(4, 6, gain, np.random.default_rng(2))
+    unit = gaussian_weights(4, 6, 1.0, np.random.default_rng(2))
+    scaled = gaussian_weights(4, 6, gain, np.random.default_rng(2))
     np.testing.assert_allclose(scaled, gain * unit, rtol=1e-14)
 
 
 @pytest.mark.parametrize("gain", [-1.0, np.nan, np.inf])
 def test_bad_gain(gain):
     with pytest.raises(InvalidValue, match=r"gain must be finite and >= 0; got "):
-        gaussian(2, 2, gain, np.random.default_rng(0))
+        gaussian_weights(2, 2, gain, np.random.default_rng(0))
 
 
 @examples

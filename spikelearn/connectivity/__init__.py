@@ -1,0 +1,77 @@
+"""Connectivity: families of recurrent matrices in one vocabulary, masks, matching.
+
+    made = connectivity.low_rank(rank=1, gain=1.5).draw(300, rng=0)
+    network = RecurrentNetwork(3, 300, 2, **made.structure())
+    network.initialise(0, w_rec=made.weights)
+
+A family is a specification with a text form, `parse(str(family)) == family`; its draw
+is a `Connectivity`.
+"""
+
+from spikelearn.connectivity.base import Connectivity, Family, Ports, delayed, masked
+from spikelearn.connectivity.dense import (
+    aligned_low_rank,
+    gaussian,
+    lognormal,
+    low_rank,
+    orthogonal,
+)
+from spikelearn.connectivity.masks import no_self_connections, random_mask, stack
+from spikelearn.connectivity.matching import MATCHES, match, spectral_radius
+from spikelearn.connectivity.sparse import dale, erdos_renyi
+from spikelearn.connectivity.text import parse_with
+from spikelearn.connectivity.weights import gaussian_weights, obey_dale
+
+__all__ = [
+    "FAMILIES",
+    "MATCHES",
+    "Connectivity",
+    "Family",
+    "Ports",
+    "aligned_low_rank",
+    "dale",
+    "delayed",
+    "erdos_renyi",
+    "gaussian",
+    "gaussian_weights",
+    "lognormal",
+    "low_rank",
+    "masked",
+    "match",
+    "no_self_connections",
+    "obey_dale",
+    "orthogonal",
+    "parse",
+    "random_mask",
+    "spectral_radius",
+    "stack",
+]
+
+FAMILIES: dict[str, type[Family]] = {
+    family.__name__: family
+    for family in (
+        gaussian,
+        orthogonal,
+        low_rank,
+        aligned_low_rank,
+        lognormal,
+        erdos_renyi,
+        dale,
+        masked,
+        delayed,
+    )
+}
+
+
+def parse(text: str) -> Family:
+    """Return the family that a text describes, such as `low_rank(rank=1)`.
+
+    Raises
+    ------
+    UnknownName
+        If a family or one of its parameters is unknown, with a suggestion.
+    InvalidValue
+        If the text is anything but calls of families with literals, or a value is
+        wrong.
+    """
+    return parse_with(text, FAMILIES)

@@ -1,0 +1,250 @@
+"""Scaling the recurrent weights of a network until its largest exponent has a value.
+
+The third way to make families of connectivity comparable, beside the norm and the
+spectral radius (`connectivity.match`): the same growth of small changes under the same
+input. It is flossing with the term "scaling", which changes one number, so that rank,
+signs, balance and masks stay.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikelearn.errors import InvalidValue, require
+from spikelearn.learning.flossing import Flossing
+from spikelearn.network import Record, RecurrentNetwork
+from spikelearn.network.tangent import Linearised
+
+__all__ = ["LyapunovMatch", "largest_exponent", "match_lyapunov"]
+
+UNCOUNTED, PASSES = 4, 12  # of tangents through the trials, to settle and in all
+MOST_STEPS = 60  # of flossing
+OCTAVES = 8  # factors that are tried lie within 2^-8 and 2^8
+BISECTIONS = 30
+RATE = 0.7  # part of the way that a step goes
+NEWEST = 1e-9  # weight of one more pass in what all passes measured
+LARGEST_STEP = 0.3  # of the norm of the weights
+
+
+@dataclass(frozen=True)
+class LyapunovMatch:
+    """What came out: weights times `factor` have the exponent `exponent` per step."""
+
+    factor: float
+    exponent: float
+
+
+def largest_exponent(
+    network: RecurrentNetwork,
+    x: np.ndarray,
+    *,
+    rng: int | np.random.Generator = 0,
+    threads: int = 1,
+) -> float:
+    """Return the exponent that flossing moves, per step.
+
+    That of the voltages, without reset and with the pseudo-derivative of `Flossing`,
+    as the mean over trials x (T, B, n_in) that each begin at the zero state. Tangents
+    are carried from the end of a trial to its beginning and go through it twelve times;
+    the last eight count, because the growth of one pass may swing for ever.
+
+    Raises
+    ------
+    InvalidValue
+        If the trajectory is not finite, no neuron passes a change on, or a delay is
+        longer than a step.
+    """
+    linearised = Linearised(network, Flossing().jacobian)
+    vectors = linearised.start(x.shape[1], 1, np.random.default_rng(rng))
+    record = network.run(x, threads=threads)
+    return _growth(linearised, record, vectors, threads)
+
+
+def _growth(
+    linearised: Linearised, record: Record, vectors: np.ndarray, threads: int
+) -> float:
+    """Return the mean of log r over the passes that count. Mutates `vectors`."""
+    means = [
+        linearised.run(record, vectors, threads=threads).log_r.mean(dtype=np.float64)
+        for _ in range(PASSES)
+    ]
+    return float(np.mean(means[UNCOUNTED:]))
+
+
+def match_lyapunov(
+    network: RecurrentNetwork,
+    x: np.ndarray,
+    target: float,
+    *,
+    tolerance: float = 1e-3,
+    rng: int | np.random.Generator = 0,
+    threads: int = 1,
+) -> LyapunovMatch:
+    """Scale the recurrent weights until `largest_exponent` is the target.
+
+    It flosses with the term "scaling"; where that does not arrive, because the exponent
+    falls with the gain or has a step, factors from 2^-8 to 2^8 are tried and the two
+    that enclose the target and are closest to 1 are bisected.
+
+    Parameters
+    ----------
+    network
+        Its `params.w_rec` are changed in place.
+    x : (T, B, n_in) array
+        Input of trials.
+    target
+        Exponent per step.
+    tolerance
+        Largest difference that counts as reached.
+    rng
+        Draws the first tangents.
+    threads
+        Threads over samples. Results do not depend on it.
+
+    Raises
+    ------
+    InvalidValue
+        If no factor reaches the target: the message names the exponents that can be
+        reached, and the weights are as they were. Also as `largest_exponent`, and if
+        all weights are 0.
+    """
+    require(np.isfinite(target), "match.lyapunov", "must be finite", target)
+    good = 0 < tolerance < np.inf
+    require(good, "match.tolerance", "must be > 0 and finite", tolerance)
+    weights = network.params.w_rec.astype(np.float64)
+    norm = float(np.linalg.norm(weights))
+    rule = "must be asked of weights that are not all 0"
+    require(norm > 0, "match.lyapunov", rule, norm, "There is nothing to scale.")
+    Flossing(term="scaling").check(network)
+    seed = int(np.random.default_rng(rng).integers(2**63))
+
+    def exponent(factor: float) -> float | None:
+        network.params.w_rec[...] = factor * weights
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                return largest_exponent(network, x, rng=seed, threads=threads)
+        except InvalidValue:  # runs away, or nothing passes
+            return None
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _flossed(network, x, target, weights, seed, threads)
+    if found is None or not _close(exponent(found), target, tolerance):
+        try:
+            found = _searched(exponent, target, tolerance)
+        except InvalidValue:
+            network.params.w_rec[...] = weights
+            raise
+    reached = exponent(found)
+    assert reached is not None
+    return LyapunovMatch(found, reached)
+
+
+def _close(value: float | None, target: float, tolerance: float) -> bool:
+    return value is not None and abs(value - target) <= tolerance
+
+
+def _flossed(
+    network: RecurrentNetwork,
+    x: np.ndarray,
+    target: float,
+    weights: np.ndarray,
+    seed: int,
+    threads: int,
+) -> float | None:
+    """Return the factor at which flossing stands still, if it does."""
+    norm, factor = float(np.linalg.norm(weights)), 1.0
+    flossing = Flossing(
+        term="scaling", target=target, rate=RATE, max_step=np.inf, smoothing=NEWEST
+    )
+    state = flossing.start(network, x.shape[1], np.random.default_rng(seed))
+    for _ in range(MOST_STEPS):
+        linearised = Linearised(network, flossing.jacobian)
+        try:
+            record = network.run(x, threads=threads)
+            state["exponents"][0] = _growth(
+                linearised, record, state["vectors"], threads
+            )
+            step = flossing.step(network, record, state, threads=threads)
+        except InvalidValue:
+            return None
+        relative = float(np.sum(step.move * weights)) / (factor * norm**2)
+        relative = min(max(relative, -LARGEST_STEP), LARGEST_STEP)
+        if abs(relative) < 1e-4:
+            return factor
+        factor *= 1 + relative
+        if abs(np.log2(factor)) > OCTAVES:
+            return None
+        network.params.w_rec[...] = factor * weights
+    return factor
+
+
+def _searched(
+    exponent: Callable[[float], float | None], target: float, tolerance: float
+) -> float:
+    """Return a factor that reaches the target, found by trial and bisection."""
+    grid = [2.0**k for k in range(-OCTAVES, OCTAVES + 1)]
+    tried = [(f, e) for f in grid if (e := exponent(f)) is not None]
+    close = [f for f, reached in tried if _close(reached, target, tolerance)]
+    if close:
+        return min(close, key=lambda f: abs(np.log2(f)))
+    pairs = [
+        pair
+        for pair in itertools.pairwise(tried)
+        if (pair[0][1] - target) * (pair[1][1] - target) < 0
+    ]
+    pairs.sort(key=lambda pair: abs(np.log2(pair[0][0] * pair[1][0])))
+    steps = []
+    for pair in pairs:
+        found, around = _bisected(exponent, pair, target, tolerance)
+        if found is not None:
+            return found
+        steps.append(around)
+    raise _out_of_reach(tried, steps, target)
+
+
+def _bisected(
+    exponent: Callable[[float], float | None],
+    pair: tuple[tuple[float, float], tuple[float, float]],
+    target: float,
+    tolerance: float,
+) -> tuple[float | None, tuple[float, float]]:
+    """Return the factor between two at which the exponent is the target.
+
+    None, with the exponents on both sides, if it has a step there.
+    """
+    (low, at_low), (high, at_high) = pair
+    for _ in range(BISECTIONS):
+        middle = float(np.sqrt(low * high))
+        reached = exponent(middle)
+        if reached is None:
+            break
+        if _close(reached, target, tolerance):
+            return middle, (at_low, at_high)
+        if (reached - target) * (at_low - target) > 0:
+            low, at_low = middle, reached
+        else:
+            high, at_high = middle, reached
+    return None, (at_low, at_high)
+
+
+def _out_of_reach(
+    tried: list[tuple[float, float]], steps: list[tuple[float, float]], target: float
+) -> InvalidValue:
+    hint = "Scaling keeps all else: change the family, the cells or the input."
+    where = "match.lyapunov target"
+    if not tried:
+        rule = "must be asked of a network through which a change passes"
+        return InvalidValue(f"{where} {rule}; got one that passes none. ({hint})")
+    reached = [e for _, e in tried]
+    factors = f"for weights times {tried[0][0]:.3g} to {tried[-1][0]:.3g}"
+    rule = f"{min(reached):+.4f} to {max(reached):+.4f} per step {factors}"
+    if steps:
+        below, above = sorted(steps[0])
+        rule += f", but for {below:+.4f} to {above:+.4f}, over which it jumps"
+    return InvalidValue(
+        f"{where} must be within reach, {rule}; got {target:g}. ({hint})"
+    )
