@@ -13,7 +13,7 @@ from spikelearn.studies.engine import (
 )
 from spikelearn.studies.executors import dask, processes
 from spikelearn.studies.init_gain import initial_gains
-from spikelearn.studies.rich_lazy import rich_lazy
+from spikelearn.studies.rich_lazy import initial_connectivity
 
 __all__ = [
     "STUDIES",
@@ -34,6 +34,6 @@ __all__ = [
 
 STUDIES: dict[str, StudyFactory] = {
     "init-gain": initial_gains,
-    "rich-lazy": rich_lazy,
+    "rich-lazy": initial_connectivity,
 }
 """The studies by name: one file each, and one line here."""

@@ -7,7 +7,7 @@ import pytest
 
 from spikelearn import connectivity
 from spikelearn.report.rich_lazy import write_rich_lazy
-from spikelearn.studies import rich_lazy as package_factory
+from spikelearn.studies import STUDIES
 from spikelearn.studies.rich_lazy import (
     FAMILIES,
     PARTS,
@@ -15,7 +15,7 @@ from spikelearn.studies.rich_lazy import (
     _set_weights,
     _trainer,
     claims,
-    rich_lazy,
+    initial_connectivity,
     train_one,
 )
 
@@ -39,7 +39,7 @@ UNIT = {
 def table(richness, *, seeds=4, noise=0.01, rng=0):
     """Return all rows of the study, with the richness of each unit and noise."""
     rng, rows = np.random.default_rng(rng), []
-    for unit in rich_lazy(seeds=seeds).units:
+    for unit in initial_connectivity(seeds=seeds).units:
         rich = richness(unit) + noise * rng.standard_normal()
         rows.append(
             unit
@@ -95,7 +95,7 @@ def test_the_opposite_is_not_reproduced():
 
 
 def test_an_effect_in_spiking_networks_alone_counts_for_them_alone():
-    found = verdicts(table(lambda u: published(u) * (u["cell"] == "LIF")))
+    found = verdicts(table(lambda u: published(u) * (u["cell"] == "LIF"), seeds=6))
     assert found["B1 weights, spiking e-prop"] == "reproduced"
     assert found["B1 weights, published"] == "not reproduced"
 
@@ -129,8 +129,8 @@ def test_every_initial_matrix_can_be_drawn():
 
 
 def test_the_study_and_its_quick_version():
-    assert package_factory is rich_lazy
-    full, quick = rich_lazy(), rich_lazy(quick=True)
+    assert STUDIES["rich-lazy"] is initial_connectivity
+    full, quick = initial_connectivity(), initial_connectivity(quick=True)
     seeds = {unit["seed"] for unit in full.units}
     assert seeds == set(range(5))
     main = [u for u in full.units if u["part"] == "published"]
@@ -184,7 +184,7 @@ def test_weights_come_from_the_seed_and_from_nothing_else():
 
 
 def test_the_page_shows_every_claim_and_figure(tmp_path):
-    rows = table(published)
+    rows = table(published, seeds=2)
     found = [claim.to_dict() for claim in claims(rows)]
     path = write_rich_lazy(tmp_path, "A title & more", "spikelearn study", rows, found)
     text = path.read_text()
