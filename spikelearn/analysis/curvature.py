@@ -9,15 +9,23 @@ that several quantities stand in for it, each with what it means (`KINDS`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
-from spikelearn.analysis.coordinates import Coordinates
+from spikelearn.analysis.eigenvalues import (
+    MOST_DIRECTIONS,
+    Curvature,
+    Eigenvalue,
+    by_krylov,
+    by_power,
+    unit_start,
+)
 from spikelearn.analysis.hessian import Hessian
-from spikelearn.errors import optional_import, require, unknown_name
+from spikelearn.analysis.smoothed import Smoothed
+from spikelearn.analysis.surrogate_field import SurrogateField, arnoldi, asymmetry
+from spikelearn.errors import require, unknown_name
 from spikelearn.learning.losses import Loss
 from spikelearn.network import RecurrentNetwork
 from spikelearn.tasks import Batch
@@ -26,54 +34,75 @@ __all__ = [
     "KINDS",
     "Curvature",
     "Eigenvalue",
+    "FieldShape",
     "curvature_of",
+    "default_kind",
     "extreme_eigenvalues",
+    "field_shape",
     "leading_eigenvalue",
+    "reason_against_kind",
 ]
 
 KINDS = {
     "hessian": "rate units: the second derivative of the loss, exact",
+    "surrogate-field": "spiking cells: Jacobian of the gradient with the "
+    "pseudo-derivative, which learning follows; a mean over a step of the weights, not "
+    "symmetric, and no curvature of any loss",
+    "smoothed": "spiking cells: the second derivative of the loss of another network, "
+    "in which a spike is the integral of the surrogate",
+    "weight-noise": "any network: how much the loss grows under Gaussian noise in the "
+    "weights",
+    "rounding-noise": "any network: the same under uniform noise with the variance of "
+    "rounding to some bits",
+    "rounding": "any network: how much the loss grows when the weights are rounded to "
+    "some bits",
+}
+MATRICES: dict[str, type[Hessian] | type[SurrogateField] | type[Smoothed]] = {
+    "hessian": Hessian,
+    "surrogate-field": SurrogateField,
+    "smoothed": Smoothed,
 }
 METHODS = ("power", "lanczos")
-DENSE = 3  # rows up to which the whole matrix is decomposed
-
-
-class Curvature(Protocol):
-    """A square matrix that is known by its products."""
-
-    kind: str
-    symmetric: bool
-    size: int
-    coordinates: Coordinates
-
-    def product(self, vector: np.ndarray) -> np.ndarray:
-        """Return the matrix times a vector (size,)."""
 
 
 @dataclass(frozen=True)
-class Eigenvalue:
-    """One eigenvalue.
+class FieldShape:
+    """How far the Jacobian of the surrogate gradient is from a Hessian.
 
     Attributes
     ----------
-    value
-        The eigenvalue; of a matrix that is not symmetric its real part.
-    vector
-        Eigenvector of length 1 (real part) as arrays by parameter, (post, pre).
-    iterations
-        Products of the matrix that it took.
-    residual
-        ||H v - value v||: the distance of `value` to an eigenvalue is not larger, if
-        the matrix is symmetric.
-    kind
-        A name of `KINDS`.
+    asymmetry
+        ||J - J^T||_F / ||J + J^T||_F from random directions: 0 for a Hessian, about 1
+        for independent entries.
+    singular
+        Lower bound of the largest singular value, from Arnoldi's method; of a Hessian
+        it is the largest absolute eigenvalue.
     """
 
-    value: float
-    vector: dict[str, np.ndarray]
-    iterations: int
-    residual: float
-    kind: str
+    asymmetry: float
+    singular: float
+
+
+def default_kind(network: RecurrentNetwork) -> str:
+    """Return the kind of matrix that a network has by default."""
+    return "surrogate-field" if network.spiking else "hessian"
+
+
+def reason_against_kind(network: RecurrentNetwork, kind: str) -> str | None:
+    """Return why a kind is not defined for a network, or None.
+
+    Raises
+    ------
+    UnknownName
+        For another kind.
+    """
+    if kind not in KINDS:
+        raise unknown_name("kind of curvature", kind, KINDS)
+    if kind == "hessian" and network.spiking:
+        return "spiking cells: their loss has no second derivative"
+    if kind in ("surrogate-field", "smoothed") and not network.spiking:
+        return "rate units: they have a Hessian"
+    return None
 
 
 def curvature_of(
@@ -86,10 +115,13 @@ def curvature_of(
     parameters: Sequence[str] = ("w_rec",),
 ) -> Curvature:
     """Return the matrix of a kind; arguments are those of `leading_eigenvalue`."""
-    kind = kind or "hessian"
-    if kind not in KINDS:
-        raise unknown_name("kind of curvature", kind, KINDS)
-    return Hessian(network, batch, loss, parameters=parameters, l2=l2)
+    kind = default_kind(network) if kind is None else kind
+    reason = reason_against_kind(network, kind)
+    where, rule = f"kind {kind!r}", "must be defined for the network"
+    require(reason is None, where, rule, reason)
+    if kind not in MATRICES:
+        raise unknown_name("kind of a matrix", kind, MATRICES)
+    return MATRICES[kind](network, batch, loss, parameters=parameters, l2=l2)
 
 
 def leading_eigenvalue(
@@ -122,6 +154,7 @@ def leading_eigenvalue(
         changes by less than `tolerance` (Liu et al. 2022, released code). Two
         eigenvalues of like size and other sign slow it down without end; `residual`
         tells. "lanczos" (needs SciPy) has no such weakness; `tolerance` is relative.
+        Of a matrix that is not symmetric it is Arnoldi's method, with 40 products.
     rng
         Draws the first direction.
     tolerance, max_iterations
@@ -143,10 +176,10 @@ def leading_eigenvalue(
     where, rule = "tolerance", "must be > 0 and finite"
     require(0 < tolerance < np.inf, where, rule, tolerance)
     matrix = curvature_of(network, batch, loss, kind=kind, l2=l2, parameters=parameters)
-    start = _start(matrix, rng)
+    start = unit_start(matrix, rng)
     if method == "power":
-        return _power(matrix, start, tolerance, max_iterations)
-    return _krylov(matrix, "LM", start, tolerance, max_iterations)
+        return by_power(matrix, start, tolerance, max_iterations)
+    return by_krylov(matrix, "LM", start, tolerance, max_iterations)
 
 
 def extreme_eigenvalues(
@@ -169,103 +202,29 @@ def extreme_eigenvalues(
     `leading_eigenvalue`; `tolerance` is relative.
     """
     matrix = curvature_of(network, batch, loss, kind=kind, l2=l2, parameters=parameters)
-    start = _start(matrix, rng)
-    ends = ("LA", "SA") if matrix.symmetric else ("LR", "SR")
+    start = unit_start(matrix, rng)
     largest, smallest = (
-        _krylov(matrix, which, start, tolerance, max_iterations) for which in ends
+        by_krylov(matrix, which, start, tolerance, max_iterations)
+        for which in ("LA", "SA")
     )
     return largest, smallest
 
 
-def _start(matrix: Curvature, rng: int | np.random.Generator) -> np.ndarray:
-    """Return a random direction of length 1."""
-    vector = np.random.default_rng(rng).standard_normal(matrix.size)
-    unit: np.ndarray = vector / np.linalg.norm(vector)
-    return unit
+def field_shape(
+    network: RecurrentNetwork,
+    batch: Batch,
+    loss: Loss,
+    *,
+    parameters: Sequence[str] = ("w_rec",),
+    rng: int | np.random.Generator = 0,
+) -> FieldShape:
+    """Return how far the surrogate gradient of a spiking network is from a gradient.
 
-
-def _power(
-    matrix: Curvature, v: np.ndarray, tolerance: float, max_iterations: int
-) -> Eigenvalue:
-    before = np.inf
-    for iteration in range(1, max_iterations + 1):
-        product = matrix.product(v)
-        value, length = float(v @ product), float(np.linalg.norm(product))
-        if abs(value - before) < tolerance or length == 0:
-            break
-        if iteration < max_iterations:
-            before, v = value, product / length
-    return _eigenvalue(matrix, value, v, product, iteration)
-
-
-def _eigenvalue(
-    matrix: Curvature, value: float, v: np.ndarray, product: np.ndarray, n: int
-) -> Eigenvalue:
-    residual = float(np.linalg.norm(product - value * v))
-    return Eigenvalue(value, matrix.coordinates.split(v), n, residual, matrix.kind)
-
-
-def _krylov(
-    matrix: Curvature,
-    which: str,
-    start: np.ndarray,
-    tolerance: float,
-    max_iterations: int,
-) -> Eigenvalue:
-    counted, product = _counting(matrix)
-    if not product(start).any():  # ARPACK refuses the zero matrix
-        return _eigenvalue(matrix, 0.0, start, np.zeros(matrix.size), 1)
-    if matrix.size <= DENSE:
-        value, v = _dense(matrix, product, which)
-    else:
-        value, v = _arpack(matrix, product, which, start, tolerance, max_iterations)
-    return _eigenvalue(matrix, value, v, product(v), len(counted))
-
-
-def _counting(matrix: Curvature) -> tuple[list[None], Callable[..., np.ndarray]]:
-    """Return the product, and a list that grows by one with each of them."""
-    counted: list[None] = []
-
-    def product(vector: np.ndarray) -> np.ndarray:
-        counted.append(None)
-        return matrix.product(np.ravel(vector))
-
-    return counted, product
-
-
-def _dense(
-    matrix: Curvature, product: Callable[..., np.ndarray], which: str
-) -> tuple[float, np.ndarray]:
-    whole = np.stack([product(row) for row in np.eye(matrix.size)], axis=1)
-    values, vectors = np.linalg.eig(whole)
-    score = {"LM": np.abs(values), "LA": values.real, "LR": values.real}
-    best = int(np.argmax(score.get(which, -values.real)))
-    return _real(values[best], vectors[:, best])
-
-
-def _real(value: Any, vector: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the real part of an eigenvalue and of its vector, of length 1."""
-    real = np.real(vector)
-    return float(np.real(value)), real / np.linalg.norm(real)
-
-
-def _arpack(
-    matrix: Curvature,
-    product: Callable[..., np.ndarray],
-    which: str,
-    start: np.ndarray,
-    tolerance: float,
-    max_iterations: int,
-) -> tuple[float, np.ndarray]:
-    linalg = optional_import("scipy.sparse.linalg", "studies", "Lanczos' method")
-    shape = (matrix.size, matrix.size)
-    operator = linalg.LinearOperator(shape, matvec=product, dtype=np.float64)
-    solve = linalg.eigsh if matrix.symmetric else linalg.eigs
-    options = {"which": which, "v0": start, "tol": tolerance, "maxiter": max_iterations}
-    try:
-        values, vectors = solve(operator, k=1, **options)
-    except linalg.ArpackNoConvergence:
-        rule = f"must converge to a relative {tolerance:g}"
-        hint = "Raise tolerance or max_iterations."
-        require(False, "eigenvalue", rule, f"{max_iterations} iterations", hint)
-    return _real(values[0], vectors[:, 0])
+    Arguments and errors are those of `leading_eigenvalue`.
+    """
+    matrix = curvature_of(
+        network, batch, loss, kind="surrogate-field", parameters=parameters
+    )
+    rng = np.random.default_rng(rng)
+    krylov = arnoldi(matrix.product, unit_start(matrix, rng), MOST_DIRECTIONS)
+    return FieldShape(asymmetry(matrix.product, matrix.size, rng), krylov.singular)

@@ -12,7 +12,7 @@ from spikelearn.learning.losses import (
     step_weights,
 )
 
-__all__ = ["bend_of_loss", "check_loss", "derivatives"]
+__all__ = ["bend_of_loss", "check_loss", "derivatives", "error_of_loss"]
 
 
 def check_loss(loss: Loss) -> None:
@@ -29,6 +29,20 @@ def check_loss(loss: Loss) -> None:
     require(known, "loss of a Hessian", rule, type(loss).__name__, hint)
 
 
+def error_of_loss(
+    loss: Loss, y: np.ndarray, target: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Return dE/dy, (T, B, n_out), of a checked batch; y may be complex."""
+    weight = _weight(loss, y, mask)
+    if isinstance(loss, Regression):
+        return weight * (y - target)
+    p = _softmax(y)
+    chosen = np.broadcast_to(target, y.shape[:2])[:, :, None]
+    one_less = np.take_along_axis(p, chosen, axis=2) - 1.0
+    np.put_along_axis(p, chosen, one_less, axis=2)
+    return weight * p
+
+
 def bend_of_loss(
     loss: Loss, y: np.ndarray, mask: np.ndarray, along: np.ndarray
 ) -> np.ndarray:
@@ -39,14 +53,24 @@ def bend_of_loss(
 
     All are (T, B, n_out).
     """
-    mean = isinstance(loss, Classification) or getattr(loss, "reduction", "") == "mean"
-    weight = step_weights(mask, y.shape[1], mean)[:, :, None]
+    weight = _weight(loss, y, mask)
     if isinstance(loss, Regression):
         return weight * along
-    p = np.exp(y - y.max(axis=2, keepdims=True))
-    p /= p.sum(axis=2, keepdims=True)
+    p = _softmax(y)
     projected = np.sum(p * along, axis=2, keepdims=True)
     return weight * p * (along - projected)
+
+
+def _weight(loss: Loss, y: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return how much every step of every sample counts, (T, B, 1)."""
+    mean = isinstance(loss, Classification) or getattr(loss, "reduction", "") == "mean"
+    return step_weights(mask, y.shape[1], mean)[:, :, None]
+
+
+def _softmax(y: np.ndarray) -> np.ndarray:
+    exponential = np.exp(y - y.real.max(axis=2, keepdims=True))
+    p: np.ndarray = exponential / exponential.sum(axis=2, keepdims=True)
+    return p
 
 
 def derivatives(activation: str, u: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

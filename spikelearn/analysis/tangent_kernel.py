@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 TILE_ROWS = 1024  # of a kernel that are computed at a time
-BLOCK_ELEMENTS = 1 << 23  # of rows that are formed at a time
+BLOCK_ELEMENTS = 1 << 22  # of rows that are formed at a time
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ is a `Connectivity`.
 """
 
 from spikelearn.connectivity.base import Connectivity, Family, Ports, delayed, masked
+from spikelearn.connectivity.cell_types import TypeTable, cell_types
+from spikelearn.connectivity.connectomes import connectome
 from spikelearn.connectivity.dense import (
     aligned_low_rank,
     gaussian,
@@ -18,18 +20,32 @@ from spikelearn.connectivity.dense import (
 )
 from spikelearn.connectivity.masks import no_self_connections, random_mask, stack
 from spikelearn.connectivity.matching import MATCHES, match, spectral_radius
+from spikelearn.connectivity.motifs import motif_excess, motifs
+from spikelearn.connectivity.nulls import (
+    NULLS,
+    degree_preserving,
+    shuffle,
+    spectrum_matched,
+)
 from spikelearn.connectivity.sparse import dale, erdos_renyi
+from spikelearn.connectivity.stored import CONNECTOMES
 from spikelearn.connectivity.text import parse_with
 from spikelearn.connectivity.weights import gaussian_weights, obey_dale
 
 __all__ = [
+    "CONNECTOMES",
     "FAMILIES",
     "MATCHES",
+    "NULLS",
     "Connectivity",
     "Family",
     "Ports",
+    "TypeTable",
     "aligned_low_rank",
+    "cell_types",
+    "connectome",
     "dale",
+    "degree_preserving",
     "delayed",
     "erdos_renyi",
     "gaussian",
@@ -38,12 +54,16 @@ __all__ = [
     "low_rank",
     "masked",
     "match",
+    "motif_excess",
+    "motifs",
     "no_self_connections",
     "obey_dale",
     "orthogonal",
     "parse",
     "random_mask",
+    "shuffle",
     "spectral_radius",
+    "spectrum_matched",
     "stack",
 ]
 
@@ -57,8 +77,12 @@ FAMILIES: dict[str, type[Family]] = {
         lognormal,
         erdos_renyi,
         dale,
+        cell_types,
+        motifs,
+        connectome,
         masked,
         delayed,
+        *NULLS,
     )
 }
 

@@ -136,7 +136,9 @@ class Family:
 
 
 def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, Family) else repr(value)
+    """Return a value as `parse` reads it; tables of cell types as plain values."""
+    plain = isinstance(value, bool | int | float | str | None)
+    return repr(value) if plain else str(value)
 
 
 def whole(value: Any, least: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikelearn.connectivity.base import Connectivity, Family, Ports, number, whole
-from spikelearn.connectivity.weights import gaussian_weights
+from spikelearn.connectivity.weights import gaussian_weights, orthogonal_matrix
 from spikelearn.errors import InvalidValue, require
 
 __all__ = ["aligned_low_rank", "gaussian", "lognormal", "low_rank", "orthogonal"]
@@ -58,8 +58,7 @@ class gaussian(Family):
 class orthogonal(Family):
     """`gain` times a random orthogonal matrix (Haar measure).
 
-    All singular values and absolute eigenvalues are `gain`. It is the orthogonal factor
-    of a Gaussian draw with the signs of Mezzadri 2007, arXiv:math-ph/0609050.
+    All singular values and absolute eigenvalues are `gain`.
     """
 
     gain: float = 1.0
@@ -70,8 +69,7 @@ class orthogonal(Family):
     def _draw(
         self, n: int, rng: np.random.Generator, ports: Ports | None
     ) -> Connectivity:
-        q, r = np.linalg.qr(rng.standard_normal((n, n)))
-        return _dense(self.gain * q * np.where(np.diag(r) < 0, -1.0, 1.0))
+        return _dense(self.gain * orthogonal_matrix(n, rng))
 
 
 @dataclass(frozen=True)

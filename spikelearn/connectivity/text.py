@@ -16,7 +16,7 @@ from spikelearn.errors import InvalidValue, require, unknown_name
 
 __all__ = ["parse_with"]
 
-LONGEST = 2000  # characters
+LONGEST = 100_000  # characters
 DEEPEST = 20  # families in families
 
 

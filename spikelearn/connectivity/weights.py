@@ -1,4 +1,4 @@
-"""Weight matrices (post, pre): the Gaussian draw, and Dale's law upon a matrix."""
+"""Weight matrices (post, pre): draws, and Dale's law upon a matrix."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from spikelearn.errors import require
 
-__all__ = ["gaussian_weights", "obey_dale"]
+__all__ = ["gaussian_weights", "obey_dale", "orthogonal_matrix"]
 
 
 def gaussian_weights(
@@ -29,6 +29,16 @@ def gaussian_weights(
     rule = "must be finite and >= 0"
     require(np.isfinite(gain) and gain >= 0, "gaussian.gain", rule, gain)
     return gain * rng.standard_normal((n_post, n_pre)) / np.sqrt(n_pre)
+
+
+def orthogonal_matrix(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw an (n, n) orthogonal matrix from Haar measure.
+
+    It is the orthogonal factor of a Gaussian draw, with signs by which the other factor
+    has a positive diagonal (Mezzadri 2007, arXiv:math-ph/0609050).
+    """
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.where(np.diag(r) < 0, -1.0, 1.0)
 
 
 def obey_dale(

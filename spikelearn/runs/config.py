@@ -139,7 +139,9 @@ class OptimizerConfig(_Section):
 class TrainingConfig(_Section):
     """`[training]`: length, batches, seed, how often to evaluate and to save.
 
-    `start` is the folder of a run whose best weights training begins with.
+    `start` is the folder of a run whose best weights training begins with. With
+    `snapshots` the weights after 0, 1, 2, 4, 8, ... iterations and the last one are
+    kept in the run folder, unless they would take more than 256 MiB.
     """
 
     start: str | None = None
@@ -149,6 +151,7 @@ class TrainingConfig(_Section):
     evaluate_every: int = Field(100, ge=1)
     evaluate_samples: int | None = Field(None, ge=1)
     checkpoint_every: int = Field(50, ge=1)
+    snapshots: bool = True
 
 
 class FlossingConfig(_Section):
@@ -212,9 +215,11 @@ class RunConfig(_Section):
         """Return 32 bytes that differ between runs with different numbers.
 
         They are the SHA-256 of the values as canonical JSON. The number of iterations
-        is left out where it only says when to stop: a run can then be prolonged.
+        is left out where it only says when to stop: a run can then be prolonged. So is
+        whether weights are kept on the way.
         """
         values = self.to_dict()
+        del values["training"]["snapshots"]
         if self.optimizer.schedule == "constant":
             del values["training"]["iterations"]
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))

@@ -4,6 +4,7 @@ config.toml       resolved configuration
 environment.json  versions and machine
 metrics.jsonl     one line per iteration and per evaluation
 checkpoint.h5     everything needed to continue, replaced atomically
+snapshots/        weights on the way (`spikelearn.runs.snapshots`)
 result.json       final scores; a run is finished when it is there
 report.html       and figures/, written by `spikelearn report`
 .lock             held by the process that trains
@@ -22,21 +23,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError
 
 from spikelearn.errors import FileAccessError, FileFormatError
-from spikelearn.files import (
-    locked,
-    open_hdf5,
-    read_array,
-    read_json,
-    write_hdf5,
-    write_json,
-    write_text,
-)
+from spikelearn.files import locked, read_json, write_json, write_text
+from spikelearn.runs.arrays import read_arrays, write_arrays
 from spikelearn.runs.config import (
     RunConfig,
     load_config,
@@ -181,12 +174,7 @@ class RunFolder:
 
     def write_checkpoint(self, state: dict[str, np.ndarray]) -> None:
         """Replace the checkpoint."""
-
-        def fill(file: h5py.File) -> None:
-            for name, array in state.items():
-                file.create_dataset(name, data=array)
-
-        write_hdf5(self.checkpoint_path, CHECKPOINT_KIND, CHECKPOINT_VERSION, fill)
+        write_arrays(self.checkpoint_path, CHECKPOINT_KIND, CHECKPOINT_VERSION, state)
 
     def read_checkpoint(self, like: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return arrays of the newest checkpoint.
@@ -205,20 +193,7 @@ class RunFolder:
             If it is corrupt or of a newer version, or an array is missing or different.
         """
         path = self.checkpoint_path
-        where = f"file {str(path)!r}"
-        state: dict[str, np.ndarray] = {}
-        with open_hdf5(path, CHECKPOINT_KIND, CHECKPOINT_VERSION) as file:
-            for name, array in like.items():
-                found = read_array(
-                    where, file, name, ndim=array.ndim, kinds="iuf", most=array.size
-                )
-                if (found.shape, found.dtype) != (array.shape, array.dtype):
-                    raise FileFormatError(
-                        f"{where}: {name} must have shape {array.shape} of "
-                        f"{array.dtype}; got {found.shape} of {found.dtype}."
-                    )
-                state[name] = found
-        return state
+        return read_arrays(path, CHECKPOINT_KIND, CHECKPOINT_VERSION, like)
 
     def append_metrics(self, *records: dict[str, Any]) -> None:
         """Append lines to the metrics.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from spikelearn.learning.losses import Loss
 from spikelearn.learning.trainer import StepMetrics, Trainer
 from spikelearn.network import Params
 from spikelearn.network.model import RecurrentNetwork
+from spikelearn.runs import snapshots
 from spikelearn.runs.build import Hardware, build_loss, build_network, build_trainer
 from spikelearn.runs.config import RunConfig
 from spikelearn.runs.folder import RunFolder
 from spikelearn.tasks import Task
 
-__all__ = ["Run", "evaluate", "load_run", "resume", "train"]
+__all__ = ["Run", "evaluate", "load_run", "new_trainer", "resume", "train"]
 
 Progress = Callable[[StepMetrics], None]
 BEST_BACKEND = "best_backend"
@@ -52,6 +53,23 @@ class Run:
         done = self.iteration >= self.config.training.iterations
         return done and self.folder.result_path.exists()
 
+    def snapshots(self) -> Iterator[tuple[int, RecurrentNetwork]]:
+        """Yield (iteration, network) with the weights that were kept on the way.
+
+        They are in order, and none where the run kept none. Each network is a new one.
+        Those of a quantisation-aware run are the weights that ran.
+
+        Raises
+        ------
+        FileAccessError, FileFormatError
+            If a file cannot be read, is corrupt or of another network.
+        """
+        for iteration in snapshots.taken(self.folder):
+            network = dataclasses.replace(self.network)
+            arrays = snapshots.read(self.folder, iteration, network.params.arrays())
+            network.params.load(arrays)
+            yield iteration, network
+
 
 def train(
     config: RunConfig,
@@ -77,12 +95,30 @@ def train(
     SpikelearnError
         If the configuration cannot be built; nothing is written then.
     """
-    trainer = build_trainer(config, threads, hardware, _first_weights(config))
+    trainer = new_trainer(config, threads=threads, hardware=hardware)
     task = trainer.task  # its data must be there before the folder is made
     task.train_batch(0, 1, config.training.seed)
     next(iter(task.evaluation("validation", 1, 1)))
     with RunFolder.create(out, config.to_dict()) as folder:
         return _Session(folder, config, trainer).start(progress)
+
+
+def new_trainer(
+    config: RunConfig, *, threads: int = 1, hardware: Hardware | None = None
+) -> Trainer:
+    """Return the trainer of a run that has not begun, with its first weights.
+
+    Parameters
+    ----------
+    hardware
+        As in `spikelearn.runs.build.build_trainer`.
+
+    Raises
+    ------
+    SpikelearnError
+        If the configuration cannot be built, or the run that it starts from not read.
+    """
+    return build_trainer(config, threads, hardware, _first_weights(config))
 
 
 def resume(
@@ -242,6 +278,7 @@ class _Session:
         self.best_backend: dict[str, np.ndarray] = {}
         self.pending: list[dict[str, Any]] = []
         self.seconds_before = 0.0
+        self.keeps = snapshots.keeps(config, trainer.network.params.arrays())
         self.started = time.perf_counter()
 
     @property
@@ -251,9 +288,17 @@ class _Session:
     def start(self, progress: Progress | None) -> Run:
         """Begin at iteration 0."""
         self.folder.cut_metrics(-1)
+        self.keep_weights()
         self.evaluate_validation()
         self.save()
         return self.run_to_end(progress)
+
+    def keep_weights(self) -> None:
+        """Write a snapshot of the weights that run, if one is due."""
+        trainer, last = self.trainer, self.config.training.iterations
+        if self.keeps and snapshots.due(trainer.iteration, last):
+            arrays = trainer.running().params.arrays()
+            snapshots.write(self.folder, trainer.iteration, arrays)
 
     def evaluate_validation(self) -> None:
         """Score on validation data and keep the weights if they are the best so far."""
@@ -308,6 +353,7 @@ class _Session:
         training, trainer = self.config.training, self.trainer
         while trainer.iteration < training.iterations:
             metrics = trainer.step()
+            self.keep_weights()
             self.pending.append(
                 {"split": "train"}
                 | dataclasses.asdict(metrics)

@@ -13,6 +13,11 @@ from spikelearn.errors import InvalidValue, UnknownName
 from spikelearn.network import LIF, RecurrentNetwork
 
 N = 60
+TABLE = (
+    "cell_types(table={'names': ('E', 'I'), 'fractions': (0.8, 0.2), "
+    "'probability': ((0.1, 0.5), (0.3, 0.4)), 'strength': ((1.0, 4.0), (1.0, 4.0)), "
+    "'signs': (1, -1), 'spread': 0.2})"
+)
 TEXTS = [
     "gaussian()",
     "gaussian(gain=1.5)",
@@ -25,6 +30,15 @@ TEXTS = [
     "dale(excitatory=0.5, balanced=False, base=erdos_renyi(density=0.1))",
     "masked(base=low_rank(rank=30), by=erdos_renyi(density=0.2))",
     "delayed(base=gaussian(), low=1, high=4)",
+    "motifs(reciprocal=2.0, density=0.2)",
+    TABLE,
+    "cell_types(table='potjans_diesmann', gain=0.5)",
+    "connectome(name='celegans', inhibitory=0.25, gap_junctions=True)",
+    "connectome(name='optic_lobe', method='subsample')",
+    "connectome(name='potjans_diesmann')",
+    "shuffle(base=connectome(name='celegans'))",
+    "degree_preserving(base=dale(base=erdos_renyi(density=0.2)))",
+    "spectrum_matched(base=low_rank(rank=2))",
 ]
 
 
@@ -110,7 +124,8 @@ def test_unknown_names(text, message):
         "gaussian(gain=1 if True else 2)",
         "[gaussian()]",
         "(" * 1500,
-        "-" * 1500 + "1",
+        "-" * 90_000 + "1",
+        "gaussian(gain=" + "-" * 1500 + "1)",
     ],
 )
 def test_what_is_no_family(text):
@@ -138,7 +153,7 @@ def test_what_is_no_family(text):
         ("masked(gaussian, 3)", "^masked.by must be a family of connectivity; got 3"),
         ("delayed(gaussian, 0, 3)", "^delayed.low must be >= 1 step; got 0"),
         ("delayed(gaussian, 4, 3)", "^delayed.high must be .* >= low = 4; got 3"),
-        ("gaussian(" + "9" * 2000 + ")", "^connectivity must be at most 2000 long"),
+        ("gaussian(" + "9" * 99_999 + ")", "^connectivity must be at most 100000 long"),
         ("dale(base=" * 30 + "gaussian" + ")" * 30, "must be 20 deep at most"),
     ],
 )

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from spikelearn.analysis.hessian import Hessian
+from spikelearn.analysis.smoothed import Smoothed
 from spikelearn.learning.losses import Classification
+from spikelearn.network import ALIF, LIF, Surrogate
 from tests.analysis.curvature_cases import ALL, CELLS, LOSSES, make_batch, make_rate
 from tests.helpers import delays, relative_error
+from tests.oracles import torch_network
 from tests.oracles.torch_network import Specification, run, tensor, torch
 
 pytestmark = pytest.mark.torch
@@ -49,8 +52,8 @@ def by_torch(network, batch, loss, names, vector, l2=0.0):
     )
 
 
-def compare(network, batch, loss, names=ALL, l2=0.0, seed=0):
-    hessian = Hessian(network, batch, loss, parameters=names, l2=l2)
+def compare(network, batch, loss, names=ALL, l2=0.0, seed=0, matrix=Hessian):
+    hessian = matrix(network, batch, loss, parameters=names, l2=l2)
     vector = np.random.default_rng(seed).standard_normal(hessian.size)
     split = hessian.coordinates.split(vector)
     gradient, product = by_torch(network, batch, loss, names, split, l2)
@@ -96,3 +99,32 @@ def test_another_direction_has_another_product():
     hessian = Hessian(network, batch, LOSSES["trial"], parameters=ALL)
     other = np.random.default_rng(1).standard_normal(hessian.size)
     assert relative_error(hessian.product(other), one) > 1e-2
+
+
+def sigmoid(spec, distance, ready):
+    """The spike of the smoothed network, written from the areas of the surrogates."""
+    x = distance / (spec.surrogate.width * spec.v_th)
+    m = x.abs()
+    tail = {
+        "triangular": lambda: (1 - m).clamp(min=0) ** 2 / 2,
+        "fast-sigmoid": lambda: 1 / (2 * (1 + m)),
+        "exponential": lambda: torch.exp(-m) / 2,
+        "arctan": lambda: 0.5 - torch.atan(m) / np.pi,
+    }[spec.surrogate.name]()
+    return torch.where(x < 0, tail, 1 - tail) * ready
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "cell",
+    [
+        LIF(10.0),
+        LIF(8.0, 4.0, reset="zero", surrogate=Surrogate("fast-sigmoid", width=0.5)),
+        ALIF(8.0, tau_a=30.0, beta=0.4, surrogate=Surrogate("exponential")),
+        ALIF(8.0, 3.0, beta=0.4, reset="zero", surrogate=Surrogate("arctan")),
+    ],
+)
+def test_products_of_smoothed_networks_are_those_of_torch(cell, loss, monkeypatch):
+    monkeypatch.setattr(torch_network, "spike", sigmoid)
+    network = make_rate(cell, gain=3.0, delay=delays(5, 3))
+    compare(network, make_batch(loss), LOSSES[loss], l2=0.1, matrix=Smoothed)

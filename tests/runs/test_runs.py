@@ -74,7 +74,7 @@ def assert_same_numbers(run, other):
 def test_a_run_leaves_its_files_and_no_others(finished):
     names = {path.name for path in finished.folder.path.iterdir()}
     wanted = {"config.toml", "environment.json", "metrics.jsonl", ".lock"}
-    assert names == wanted | {"checkpoint.h5", "result.json"}
+    assert names == wanted | {"checkpoint.h5", "result.json", "snapshots"}
 
 
 def test_training_learns_and_counts_every_iteration(finished):
