@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -34,6 +34,7 @@ from spikelearn.network import LIF, LeakyRate, LeakyReadout, RecurrentNetwork
 from spikelearn.studies.base import Study, Unit, grid
 from spikelearn.studies.rich_lazy_claims import claims
 from spikelearn.tasks import Batch
+from spikelearn.tasks.ring import RingTask
 
 __all__ = ["PARTS", "Part", "Settings", "initial_connectivity"]
 
@@ -52,12 +53,12 @@ FAMILIES = (
     "lognormal",
     "dale(balanced=True)",
     "dale(balanced=False)",
-    "motifs(chain=1.0)",
-    'cell_types("potjans-diesmann")',
+    "motifs(chain=0.8, convergent=1.0, divergent=1.0)",
+    'cell_types("potjans_diesmann")',
     'connectome("celegans")',
     'shuffle(connectome("celegans"))',
-    'connectome("flyvis")',
-    'shuffle(connectome("flyvis"))',
+    'connectome("optic_lobe")',
+    'shuffle(connectome("optic_lobe"))',
 )
 RING = ("2af", "dms", "cxt")
 SPIKING_TASK = {"dt": 20.0, "hold_fixation": True}
@@ -194,12 +195,16 @@ def train_one(unit: Unit) -> dict[str, Any]:
     Measures are those of `analysis.regime` on validation trials. Exponents per step are
     those of `learning.matching.largest_exponent`. `test_loss` and `test_accuracy` are
     those of new trials, the latter of the steps of the answer alone. Where the numbers
-    run away, the loss is that of the cut and no measure is known.
+    run away, or leave a network that passes no change on, the loss is that of the cut
+    and no measure is known; where the exponent cannot be matched, nothing is trained.
     """
     trainer = _trainer(unit)
     network = trainer.network
     batch = _probe(unit, trainer)
-    _set_weights(unit, network, batch.x[:, :EXPONENT_TRIALS])
+    try:
+        _set_weights(unit, network, batch.x[:, :EXPONENT_TRIALS])
+    except InvalidValue as error:  # an exponent out of reach
+        return {"unmatched": str(error), "diverged": False}
     before = _copy(network)
     start = {
         "norm": float(np.linalg.norm(network.params.w_rec)),
@@ -208,7 +213,8 @@ def train_one(unit: Unit) -> dict[str, Any]:
         "lam_start": _exponent(network, batch),
     }
     losses = _train(trainer)
-    if not np.isfinite(losses).all():
+    end = _exponent(network, batch) if np.isfinite(losses).all() else None
+    if end is None:  # ran away, perhaps into silence
         return start | {"diverged": True, "test_loss": WORST_LOSS}
     steps = learning_steps(batch)
     answer = steps[-1:] if unit["task"] == ROWS else _decision(trainer)
@@ -231,7 +237,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
         **{f"ka_{_word(k)}": v for k, v in found.kernel_alignment.items()},
         **{f"rule_{_word(k)}": v for k, v in found.rule_alignment.items()},
         **{f"target_{_word(k)}": v for k, v in found.kernel_target_alignment.items()},
-        "lam_end": _exponent(network, batch),
+        "lam_end": end,
     }
 
 
@@ -285,7 +291,7 @@ def _set_weights(unit: Unit, network: RecurrentNetwork, x: np.ndarray) -> None:
     that networks differ in nothing but their initial weights.
     """
     rng = np.random.default_rng(int(unit["seed"] or 0))
-    params, gain = network.params, float(unit["gain"] or 0.0)
+    params, gain, mode = network.params, float(unit["gain"] or 0.0), str(unit["match"])
     streams = rng.spawn(3)
     for array, stream in ((params.w_in, streams[0]), (params.w_out, streams[1])):
         bound = 1 / np.sqrt(array.shape[1])
@@ -295,23 +301,21 @@ def _set_weights(unit: Unit, network: RecurrentNetwork, x: np.ndarray) -> None:
     family = connectivity.parse(str(unit["init"]))
     drawn = family.draw(network.n_rec, entropy, ports)
     control = connectivity.gaussian(gain).draw(network.n_rec, entropy)
-    if unit["match"] == "lyapunov":
+    scale = "frobenius" if mode == "lyapunov" else mode
+    value = connectivity.MATCHES[scale](control.weights)
+    matched = connectivity.match(drawn, scale, value)
+    if mode == "lyapunov":
         params.w_rec[...] = control.weights
         target = largest_exponent(network, x)
-        params.w_rec[...] = connectivity.match(
-            drawn, "frobenius", float(np.linalg.norm(control.weights))
-        ).weights
+        params.w_rec[...] = matched.weights
         match_lyapunov(network, x, target)
-        return
-    mode = str(unit["match"])
-    value = connectivity.MATCHES[mode](control.weights)
-    params.w_rec[...] = connectivity.match(drawn, mode, value).weights
+    else:
+        params.w_rec[...] = matched.weights
 
 
 def _probe(unit: Unit, trainer: Trainer) -> Batch:
     trials = int(unit["trials"] or 1)
-    batch = next(iter(trainer.task.evaluation("validation", trials, trials)))
-    return batch
+    return next(iter(trainer.task.evaluation("validation", trials, trials)))
 
 
 def _copy(network: RecurrentNetwork) -> RecurrentNetwork:
@@ -328,7 +332,7 @@ def _exponent(network: RecurrentNetwork, batch: Batch) -> float | None:
 
 
 def _decision(trainer: Trainer) -> tuple[int, ...]:
-    window = trainer.task.windows()["decision"]
+    window = cast(RingTask, trainer.task).windows()["decision"]
     return tuple(range(window.start, window.stop))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,8 @@ def claims(rows: list[Row]) -> list[Claim]:
     same seed: of a family and the Gaussian matrix, of an aligned matrix and a random
     one of the same rank, of the span between ranks at the two gains. Effects are
     averaged over parts (tasks, or families) within a seed; intervals are Student's over
-    seeds. A part in which a network ran away does not count for that seed. One seed
-    alone gives no verdict.
+    seeds. A part in which a network ran away, or could not be matched, does not count
+    for that seed. One seed alone gives no verdict.
     """
     if len({row["seed"] for row in rows}) < 2:
         return []
@@ -113,9 +114,8 @@ def _by_rank(rows: list[Row], group: str, words: str) -> list[Claim]:
     names = {"weights": "B1", "representation": "B2", "kernel": "B2"}
     found = []
     for name, measure in MEASURES.items():
-        means, by_part = over_parts(
-            parts_of(rows, "task"), lambda part, m=measure: _rank_order(rows, m, part)
-        )
+        order = partial(_rank_order, rows, measure)
+        means, by_part = over_parts(parts_of(rows, "task"), order)
         more = "falls" if measure.rich_is_larger else "grows"
         claim = judged(
             f"{names[name]} {name}, {group}",
@@ -197,34 +197,36 @@ def _families(rows: list[Row], match: str) -> list[Claim]:
     ]
     for name, measure in MEASURES.items():
         log = "logarithm of the " if measure.logarithm else ""
-        found.append(
+
+        def beyond(
+            part: Row, other: str = "gaussian", m: Measure = measure
+        ) -> dict[int, float]:
+            return _difference(_values(rows, m, **part), _values(rows, m, init=other))
+
+        def beyond_null(part: Row, of: Callable = beyond) -> dict[int, float]:
+            return of(part, f"{NULL}{part['init']})")
+
+        found += [
             _compared(
                 f"B3 {name}, {match}",
                 f"They learn more richly than the Gaussian matrix: {measure.words} "
                 f"({matched}).",
                 some,
-                lambda part, m=measure: _difference(
-                    _values(rows, m, **part), _values(rows, m, init="gaussian")
-                ),
+                beyond,
                 measure.rich_is_larger,
                 f"{log}{measure.words}, {gaussian}",
-            )
-        )
-        found.append(
+            ),
             _compared(
                 f"B3 {name} beyond nulls, {match}",
                 f"Connectomes learn more richly than when shuffled: {measure.words} "
                 f"({matched}).",
                 nulls,
-                lambda part, m=measure: _difference(
-                    _values(rows, m, **part),
-                    _values(rows, m, init=f"{NULL}{part['init']})"),
-                ),
+                beyond_null,
                 measure.rich_is_larger,
                 f"{log}{measure.words}, that of the connectome minus that of the "
                 "shuffled one",
-            )
-        )
+            ),
+        ]
     return found
 
 
