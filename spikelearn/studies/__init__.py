@@ -13,6 +13,7 @@ from spikelearn.studies.engine import (
 )
 from spikelearn.studies.executors import dask, processes
 from spikelearn.studies.init_gain import initial_gains
+from spikelearn.studies.oja import oja_study
 
 __all__ = [
     "STUDIES",
@@ -31,5 +32,5 @@ __all__ = [
     "status",
 ]
 
-STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains}
+STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains, "oja": oja_study}
 """The studies by name: one file each, and one line here."""
