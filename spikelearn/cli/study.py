@@ -24,6 +24,7 @@ from spikelearn.cli._common import (
 )
 from spikelearn.errors import require
 from spikelearn.report.init_gain import write_init_gain
+from spikelearn.report.oja import write_oja
 from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
 
 __all__ = ["REPORTS", "Report", "register", "study_app"]
@@ -36,7 +37,7 @@ dictionaries.
 """
 
 
-REPORTS: dict[str, Report] = {"init-gain": write_init_gain}
+REPORTS: dict[str, Report] = {"init-gain": write_init_gain, "oja": write_oja}
 """The reports by name of the study; a study need not have one."""
 
 SPEED_SECONDS = 3600.0  # units may take long

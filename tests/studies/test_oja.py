@@ -8,6 +8,7 @@ import pytest
 from spikelearn.errors import InvalidValue
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
+from spikelearn.report.oja import write_oja
 from spikelearn.studies.oja import STRENGTHS, dimensions, oja_study, train_one
 from spikelearn.studies.oja_claims import WORST_LOSS, claims
 from spikelearn.studies.static_digits import StaticDigits
@@ -55,6 +56,8 @@ def made(value, *, seeds=5, noise=0.01, cells=("rate", "LIF"), rng=0):
                             "participation_ratio": 1 / loss,
                             "effective_rank": 2 / loss,
                             "cosine": 1 - loss,
+                            "curve": [2 * loss, loss],
+                            "angles": [0.0, 1 - loss] if part == "stack" else [],
                         }
                     )
     return rows
@@ -159,7 +162,7 @@ def test_flat_because_everything_is_bad_depends():
 def test_the_choice_of_gains_does_not_see_the_seed_it_is_judged_by():
     """Without an effect the expected gap is 0, not that of the extremes of noise."""
     effects = []
-    for shift in range(30):
+    for shift in range(20):
         rows = made(lambda row: 0.5, noise=0.0, cells=("rate",))
         rng = np.random.default_rng(shift)
         for row in rows:
@@ -298,3 +301,23 @@ def test_digits_are_shown_whole():
     assert task.splits == rows.splits and task.input_bits == 4
     with pytest.raises(InvalidValue, match=r"^StaticDigits\.judged must be in 1 to 5"):
         StaticDigits(n_steps=5, judged=6)
+
+
+def test_the_report_shows_every_claim(tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = made(helped("subspace"))
+    for row in rows:
+        if row["gain"] == 4.0 and row["form"] == "none":
+            unknown = ("test_accuracy", "participation_ratio", "cosine")
+            row |= dict.fromkeys(unknown) | {"angles": [None]}
+    listed = [claim.to_dict() for claim in claims(rows)]
+    page = write_oja(tmp_path, "A title & more", "study oja", rows, listed).read_text()
+    assert "A title &amp; more" in page
+    assert "What holds for rate cells" in page and "What holds for LIF cells" in page
+    for claim in listed:
+        assert claim["id"] in page
+    assert page.count("<strong>") == sum(c["verdict"] == "reproduced" for c in listed)
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    charts = ("loss", "test-loss", "curves", "dimensions", "stacks", "angles", "memory")
+    for chart in charts:
+        assert {f"{chart}.svg", f"{chart}.csv"} <= names
