@@ -74,13 +74,14 @@ def write_oja(
     deep = [row for row in rows if row["part"] == "stack" and row["layers"] > 1]
     gains = [row for row in rows if row["part"] == "gains"]
     charts = [
-        _by("loss", [*gains, *deep], "gain", "training_loss", _LOSS, log=True),
-        _by("test-loss", [*gains, *deep], "gain", "test_loss", _TEST, log=True),
+        _by("loss", gains, "gain", "training_loss", _LOSS, log=True),
+        _by("test-loss", gains, "gain", "test_loss", _TEST, log=True),
         _curves(gains),
-        _by("dimensions", [*gains, *deep], "gain", "participation_ratio", _DIMENSIONS),
-        _by("stacks", deep, "gain", "test_accuracy", _STACKS),
-        _angles(deep),
+        _by("dimensions", gains, "gain", "participation_ratio", _DIMENSIONS),
         _memory(rows),
+        _by("stacks", deep, "gain", "test_accuracy", _STACKS),
+        _by("layers", deep, "gain", "participation_ratio", _LAYERS),
+        _angles(deep),
     ]
     return write_study_page(
         folder,
@@ -133,9 +134,8 @@ def _effects(claims: Sequence[Row]) -> Iterator[Markup]:
 
 _LOSS = "Mean loss over training, of each trial before it is learned from"
 _TEST = "Loss in test trials at the end"
-_DIMENSIONS = (
-    "Participation ratio of the activity in test trials (stacks: mean of layers)"
-)
+_DIMENSIONS = "Participation ratio of the activity in test trials"
+_LAYERS = "Participation ratio of stacks, mean of the layers"
 _STACKS = "Accuracy of stacks on held-out digits"
 _SEEDS = "; a dot is a seed, lines are means. Networks that diverged: {}."
 
