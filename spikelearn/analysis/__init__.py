@@ -2,6 +2,7 @@
 
 from spikelearn.analysis.activity import (
     active_fraction,
+    activity_dimensions,
     eigenvalues,
     firing_rates,
     interspike_cv,
@@ -12,6 +13,7 @@ from spikelearn.analysis.alignment import Alignment, align
 __all__ = [
     "Alignment",
     "active_fraction",
+    "activity_dimensions",
     "align",
     "eigenvalues",
     "firing_rates",

@@ -10,6 +10,7 @@ from spikelearn.network.intervals import interspike_intervals, interval_cv
 
 __all__ = [
     "active_fraction",
+    "activity_dimensions",
     "eigenvalues",
     "firing_rates",
     "interspike_cv",
@@ -71,6 +72,32 @@ def interspike_cv(record: Record) -> np.ndarray:
     ]
     units, intervals = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return interval_cv(units, intervals, n_rec)
+
+
+def activity_dimensions(output: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the participation ratio and the effective rank of activity.
+
+        PR = (sum_i s_i)^2 / sum_i s_i^2,    erank = exp(-sum_i p_i log p_i)
+
+    with s_i the eigenvalues of the covariance of neurons over steps and samples, and
+    p_i = s_i / sum_j s_j. None where nothing varies, or numbers are not finite.
+
+    Parameters
+    ----------
+    output : (T, B, n) array
+        What the neurons sent.
+    """
+    rows = output.reshape(-1, output.shape[2]).astype(np.float64)
+    if not np.isfinite(rows).all():
+        return None, None
+    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+    if not np.isfinite(covariance).all() or not covariance.any():
+        return None, None
+    values = np.maximum(np.linalg.eigvalsh(covariance), 0.0)
+    share = values / values.sum()
+    known = share[share > 0]
+    entropy = -float(np.sum(known * np.log(known)))
+    return float(1.0 / np.sum(share**2)), float(np.exp(entropy))
 
 
 def eigenvalues(w_rec: np.ndarray) -> np.ndarray:

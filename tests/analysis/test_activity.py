@@ -7,6 +7,7 @@ import pytest
 
 from spikelearn.analysis import (
     active_fraction,
+    activity_dimensions,
     eigenvalues,
     firing_rates,
     interspike_cv,
@@ -125,3 +126,22 @@ def test_eigenvalues_fill_the_disc_of_the_gain():
 def test_eigenvalues_refuse_what_is_not_a_matrix(matrix, message):
     with pytest.raises(InvalidValue, match=message):
         eigenvalues(matrix)
+
+
+def test_dimensions_against_known_spectra():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    three = np.concatenate([np.eye(6)[:3], -np.eye(6)[:3]])
+    output = (three @ axes.T)[:, None, :]
+    assert activity_dimensions(output) == pytest.approx((3.0, 3.0))
+    output = output * np.ones((1, 4, 1))
+    assert activity_dimensions(output) == pytest.approx((3.0, 3.0))
+    line = np.outer(np.arange(8.0), axes[0])[:, None, :]
+    assert activity_dimensions(line) == pytest.approx((1.0, 1.0))
+    uneven = np.diag([2.0, 1.0])
+    both = np.concatenate([uneven, -uneven])[:, None, :]
+    ratio, rank = activity_dimensions(both)
+    assert ratio == pytest.approx(25 / 17)
+    assert rank == pytest.approx(np.exp(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2))))
+    assert activity_dimensions(np.ones((3, 2, 4))) == (None, None)
+    assert activity_dimensions(np.full((3, 2, 4), np.inf)) == (None, None)

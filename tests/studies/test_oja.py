@@ -9,8 +9,9 @@ from spikelearn.errors import InvalidValue
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
 from spikelearn.report.oja import write_oja
-from spikelearn.studies.oja import STRENGTHS, dimensions, oja_study, train_one
+from spikelearn.studies.oja import STRENGTHS, oja_study
 from spikelearn.studies.oja_claims import WORST_LOSS, claims
+from spikelearn.studies.oja_networks import train_one
 from spikelearn.studies.static_digits import StaticDigits
 from spikelearn.tasks import DigitsRows
 
@@ -265,25 +266,6 @@ def test_losses_after_the_numbers_run_away_are_cut(monkeypatch):
     assert cut["training_loss"] > 0.8 * WORST_LOSS["gains"]
     assert cut["curve"][0] < 0.8 * WORST_LOSS["gains"]
     assert cut["curve"][-1] == WORST_LOSS["gains"]
-
-
-def test_dimensions_against_known_spectra():
-    rng = np.random.default_rng(0)
-    axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
-    three = np.concatenate([np.eye(6)[:3], -np.eye(6)[:3]])
-    output = (three @ axes.T)[:, None, :]
-    assert dimensions(output) == pytest.approx((3.0, 3.0))
-    output = output * np.ones((1, 4, 1))
-    assert dimensions(output) == pytest.approx((3.0, 3.0))
-    line = np.outer(np.arange(8.0), axes[0])[:, None, :]
-    assert dimensions(line) == pytest.approx((1.0, 1.0))
-    uneven = np.diag([2.0, 1.0])
-    both = np.concatenate([uneven, -uneven])[:, None, :]
-    ratio, rank = dimensions(both)
-    assert ratio == pytest.approx(25 / 17)
-    assert rank == pytest.approx(np.exp(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2))))
-    assert dimensions(np.ones((3, 2, 4))) == (None, None)
-    assert dimensions(np.full((3, 2, 4), np.inf)) == (None, None)
 
 
 def test_digits_are_shown_whole():
