@@ -137,7 +137,7 @@ _TEST = "Loss in test trials at the end"
 _DIMENSIONS = "Participation ratio of the activity in test trials"
 _LAYERS = "Participation ratio of stacks, mean of the layers"
 _STACKS = "Accuracy of stacks on held-out digits"
-_SEEDS = "; a dot is a seed, lines are means. Networks that diverged: {}."
+_SEEDS = "; a dot is a seed, lines are means. Where numbers ran away: {}."
 
 
 def _by(
@@ -217,7 +217,7 @@ def _angles(rows: Sequence[Row]) -> Chart:
 
     caption = (
         "Cosine of the updates of stacks with the gradient of backpropagation through "
-        "time, along training, by initial gain; mean over seeds that did not diverge."
+        "time, along training, by initial gain; mean over seeds with finite numbers."
     )
     return _along("angles", rows, value, "cosine", caption, ("gain", "cell"), "angles")
 

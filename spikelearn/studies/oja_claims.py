@@ -237,7 +237,7 @@ MEASURES = {
     "D3": Measure(
         "Activity has more dimensions.",
         "logarithm of the ratio of participation ratios in test trials, by gain, of "
-        "pairs that did not diverge",
+        "pairs whose numbers stayed finite",
         _dimension,
     ),
     "D4": Measure(
