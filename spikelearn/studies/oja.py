@@ -12,7 +12,8 @@ Step sizes and strengths of the terms were chosen with seeds that the study does
 weight decay, the control, got the one with the lowest geometric mean over seeds, a good
 and a bad gain (1 and 4, LIF 3; stacks 1.4 and 0.7) of the mean loss over training. Ten
 times more decay did not keep rate networks of gain 4 from diverging either, a hundred
-times more did so for two of three, which learned nothing. The form "neuron" is a negative control.
+times more did so for two of three, which learned nothing. The form "neuron" is a
+negative control.
 """
 
 from __future__ import annotations
