@@ -48,6 +48,7 @@ def test_the_exponent_is_reached_by_one_factor(cell, family, target):
     assert result.factor > 0
     assert abs(result.factor - 1) > 1e-3, "it had to be moved"
     assert result.exponent == pytest.approx(target, abs=TOLERANCE)
+    assert result.exponent == largest_exponent(network, x)
     measured = trial_mean(network, x)
     assert measured == pytest.approx(target, abs=3 * TOLERANCE)
 
@@ -66,6 +67,18 @@ def test_the_exponent_is_that_of_trials(cell):
     network, x = made(cell, gaussian())
     expected = trial_mean(network, x)
     assert largest_exponent(network, x) == pytest.approx(expected, abs=1e-3)
+
+
+def test_short_trials_are_taken_more_often():
+    network, x = made("relu", gaussian())
+    passes = [
+        trial_exponents(network, x[:7], jacobian=Flossing().jacobian, passes=p)[0]
+        for p in range(33, 97)
+    ]
+    got = largest_exponent(network, x[:7])
+    assert got == pytest.approx(np.mean(passes), abs=1e-9)
+    few = trial_exponents(network, x[:7], jacobian=Flossing().jacobian, passes=3)[0]
+    assert got != pytest.approx(few, abs=1e-3)
 
 
 def test_threads_do_not_matter():
