@@ -2,10 +2,8 @@
 
 from spikelearn.analysis.activity import (
     active_fraction,
-    eigenvalues,
     firing_rates,
     interspike_cv,
-    spectral_radius,
 )
 from spikelearn.analysis.alignment import Alignment, align
 
@@ -13,8 +11,6 @@ __all__ = [
     "Alignment",
     "active_fraction",
     "align",
-    "eigenvalues",
     "firing_rates",
     "interspike_cv",
-    "spectral_radius",
 ]
