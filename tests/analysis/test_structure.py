@@ -58,7 +58,7 @@ def test_families_whose_recipe_is_not_known_fall_where_the_table_says():
         f"'probability': ({strength}), 'strength': ({strength}), "
         "'signs': (1, -1, -1, -1), 'spread': 0.7})"
     )
-    chains = "dale(1.0, False, motifs(chain=1, convergent=1, divergent=1))"
+    chains = "dale(1.0, False, motifs(1, 1, 1, 1))"
     for text, rank in ((blocks, 0.1), (chains, 0.25)):
         found = describe(match(parse(text).draw(300, 0), "frobenius", NORM))
         assert found.eigenvalue_rank < rank
