@@ -59,7 +59,7 @@ def test_nulls_stand_beside_the_family():
 )
 def test_matching(mode):
     value = 0.01 if mode == "lyapunov" else 3.0
-    found = answer("gaussian", "--n", 40, "--nulls", "--match", f"{mode}={value}")
+    found = answer("gaussian", "--n", 20, "--nulls", "--match", f"{mode}={value}")
     for row in (found, *found["nulls"].values()):
         assert row[mode] == pytest.approx(value, abs=1.1e-3)
     others = {"frobenius", "spectral_radius", "lyapunov"} - {mode}
@@ -68,10 +68,9 @@ def test_matching(mode):
 
 
 def test_a_table_and_a_figure_for_people(tmp_path):
-    for suffix in ("svg", "png"):
-        out = tmp_path / f"figure.{suffix}"
-        text = run("connectome('celegans')", "--n", 50, "--nulls", "--out", out).stdout
-        assert out.stat().st_size > 5000
+    out = tmp_path / "figure.svg"
+    text = run("connectome('celegans')", "--n", 50, "--nulls", "--out", out).stdout
+    assert out.read_text().count("<path") > 5
     assert "connectome(name='celegans'), 50 neurons" in text
     words = " ".join(text.split())
     assert "Frobenius" in words and "shuffle" in words

@@ -107,7 +107,7 @@ CELLS = {"rate": LeakyRate, "LIF": LIF, "ALIF": ALIF}
 @pytest.mark.parametrize("cell", CELLS)
 def test_matching_the_exponent(cell):
     options = (f"cell={cell}", "rate_strength=0.0", "tau_m=20.0", "dtype=float64")
-    options += ("gain=1.0",)
+    options += ("gain=1.0", "n_rec=20")
     task = tasks.make("delayed-copy") if cell != "rate" else tasks.make(TASK)
     made = config("connectivity=gaussian", *options, task=task.name)
     x = next(iter(task.evaluation("validation", 8, 8))).x
@@ -117,10 +117,10 @@ def test_matching_the_exponent(cell):
     assert isinstance(matched.cell, CELLS[cell])
     assert largest_exponent(matched, x) == pytest.approx(reference, abs=1e-3)
     w = matched.params.w_rec
-    factor = np.linalg.norm(w) / np.sqrt(N)
-    np.testing.assert_allclose(w @ w.T, factor**2 * np.eye(N), atol=1e-8)
+    factor = np.linalg.norm(w) / np.sqrt(20)
+    np.testing.assert_allclose(w @ w.T, factor**2 * np.eye(20), atol=1e-8)
     unmatched = build_network(config(*options, task=task.name), task, matched=False)
-    assert np.linalg.norm(unmatched.params.w_rec) == pytest.approx(0.3 * np.sqrt(N))
+    assert np.linalg.norm(unmatched.params.w_rec) == pytest.approx(0.3 * np.sqrt(20))
     assert abs(factor - 0.3) > 1e-3
 
 
