@@ -3,10 +3,8 @@
 from spikelearn.analysis.activity import (
     active_fraction,
     activity_dimensions,
-    eigenvalues,
     firing_rates,
     interspike_cv,
-    spectral_radius,
 )
 from spikelearn.analysis.alignment import Alignment, align
 
@@ -15,8 +13,6 @@ __all__ = [
     "active_fraction",
     "activity_dimensions",
     "align",
-    "eigenvalues",
     "firing_rates",
     "interspike_cv",
-    "spectral_radius",
 ]

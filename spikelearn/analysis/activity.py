@@ -1,4 +1,4 @@
-"""Activity of a recorded network, and the spectrum of its recurrent weights."""
+"""Activity of a recorded network."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from spikelearn.network.intervals import interspike_intervals, interval_cv
 __all__ = [
     "active_fraction",
     "activity_dimensions",
-    "eigenvalues",
     "firing_rates",
     "interspike_cv",
-    "spectral_radius",
 ]
 
 
@@ -98,43 +96,3 @@ def activity_dimensions(output: np.ndarray) -> tuple[float | None, float | None]
     known = share[share > 0]
     entropy = -float(np.sum(known * np.log(known)))
     return float(1.0 / np.sum(share**2)), float(np.exp(entropy))
-
-
-def eigenvalues(w_rec: np.ndarray) -> np.ndarray:
-    """Return the eigenvalues of a recurrent matrix, largest modulus first.
-
-    Entries N(0, g^2 / n) put them in a disc of radius g as n grows (circular law,
-    doi:10.1214/10-AOP534).
-
-    Parameters
-    ----------
-    w_rec : (n, n) array
-        Recurrent weights, (post, pre).
-
-    Returns
-    -------
-    (n,) complex128 array
-
-    Raises
-    ------
-    InvalidValue
-        If the matrix is not square or not finite.
-    """
-    w_rec = np.asarray(w_rec, np.float64)
-    square = w_rec.ndim == 2 and w_rec.shape[0] == w_rec.shape[1] > 0
-    require(square, "eigenvalues.w_rec", "must have shape (n, n)", w_rec.shape)
-    finite = bool(np.isfinite(w_rec).all())
-    require(finite, "eigenvalues.w_rec", "must be finite", "NaN or infinity")
-    values = np.linalg.eigvals(w_rec).astype(np.complex128)
-    return values[np.argsort(-np.abs(values), kind="stable")]
-
-
-def spectral_radius(w_rec: np.ndarray) -> float:
-    """Return max |lambda| over the eigenvalues of a recurrent matrix.
-
-    Raises
-    ------
-    InvalidValue
-        If the matrix is not square or not finite.
-    """
-    return float(np.abs(eigenvalues(w_rec)[0]))

@@ -11,6 +11,7 @@ import typer
 from spikelearn.cli import (
     benchmarking,
     chip,
+    connectivity,
     deployment,
     gradcheck,
     information,
@@ -40,6 +41,7 @@ for group in (
     quickstart,
     information,
     gradcheck,
+    connectivity,
     stability,
     benchmarking,
     training,
