@@ -82,6 +82,7 @@ EXAMPLES = {
     "08_nir.py": (),
     "09_integer_models.py": ("--networks", "5"),
     "10_connectivity.py": ("--quick", "--out", "figures"),
+    "11_rich_or_lazy.py": ("--iterations", "3", "--out", "figures"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),
