@@ -11,6 +11,7 @@ import typer
 from spikelearn.cli import (
     benchmarking,
     chip,
+    curvature,
     deployment,
     gradcheck,
     information,
@@ -41,6 +42,7 @@ for group in (
     information,
     gradcheck,
     stability,
+    curvature,
     benchmarking,
     training,
     deployment,
