@@ -81,6 +81,7 @@ EXAMPLES = {
     ),
     "08_nir.py": (),
     "09_integer_models.py": ("--networks", "5"),
+    "12_curvature.py": ("--iterations", "20", "--out", "figures"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),

@@ -45,11 +45,11 @@ __all__ = [
 
 KINDS = {
     "hessian": "rate units: the second derivative of the loss, exact",
+    "smoothed": "spiking cells: the second derivative of the loss of another network, "
+    "in which a spike is the integral of the surrogate",
     "surrogate-field": "spiking cells: Jacobian of the gradient with the "
     "pseudo-derivative, which learning follows; a mean over a step of the weights, not "
     "symmetric, and no curvature of any loss",
-    "smoothed": "spiking cells: the second derivative of the loss of another network, "
-    "in which a spike is the integral of the surrogate",
     "weight-noise": "any network: how much the loss grows under Gaussian noise in the "
     "weights",
     "rounding-noise": "any network: the same under uniform noise with the variance of "

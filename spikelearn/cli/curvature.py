@@ -15,6 +15,7 @@ from spikelearn.analysis.alignment import reason_against, rule_label
 from spikelearn.analysis.curvature import KINDS, field_shape, reason_against_kind
 from spikelearn.analysis.curvature_points import (
     LEAST_SAMPLES,
+    CurvaturePoint,
     curvature_point,
     stability_bound,
 )
@@ -28,6 +29,7 @@ from spikelearn.cli._common import (
     ThreadsOption,
     console,
     print_json,
+    progress_bar,
 )
 from spikelearn.cli._configuration import chosen_rules
 from spikelearn.cli._curvature_answer import (
@@ -110,22 +112,26 @@ def curvature(
     feedback = _feedback(run, threads)
     seed = run.config.training.seed
     options: dict[str, Any] = {"draws": draws, "rng": seed, "threads": threads}
-    points = []
-    for iteration, network in _networks(run, threads):
-        point = curvature_point(
-            network,
-            batch,
-            run.loss,
-            kinds=asked.kinds,
-            rules=asked.rules,
-            iteration=iteration,
-            feedback=feedback,
-            bound=_bound(run, iteration),
-            l2=run.config.optimizer.weight_decay,
-            sigma=sigma,
-            **options,
-        )
-        points.append(point)
+    points: list[CurvaturePoint] = []
+    networks = _networks(run, threads)
+    with progress_bar(len(networks), "measuring", "weights", 60.0) as update:
+        for iteration, network in networks:
+            update(len(points), f"of iteration {iteration}", start=not points)
+            point = curvature_point(
+                network,
+                batch,
+                run.loss,
+                kinds=asked.kinds,
+                rules=asked.rules,
+                iteration=iteration,
+                feedback=feedback,
+                bound=_bound(run, iteration),
+                l2=run.config.optimizer.weight_decay,
+                sigma=sigma,
+                **options,
+            )
+            points.append(point)
+        update(len(points), "")
     best = next(p for p in points if p.iteration == run.best_iteration)
     network, loss = run.network, run.loss
     by_bits, field = [], None
