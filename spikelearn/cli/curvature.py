@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +10,8 @@ import typer
 
 from hardware.training import from_config
 from spikelearn import runs
-from spikelearn.analysis.alignment import reason_against, rule_label
-from spikelearn.analysis.curvature import KINDS, field_shape, reason_against_kind
+from spikelearn.analysis.curvature import KINDS, field_shape
 from spikelearn.analysis.curvature_points import (
-    LEAST_SAMPLES,
     CurvaturePoint,
     curvature_point,
     stability_bound,
@@ -31,15 +28,14 @@ from spikelearn.cli._common import (
     print_json,
     progress_bar,
 )
-from spikelearn.cli._configuration import chosen_rules
 from spikelearn.cli._curvature_answer import (
     CurvatureAnswer,
     answer_json,
     print_answer,
 )
-from spikelearn.errors import InvalidValue, require, unknown_name
+from spikelearn.cli._curvature_request import read_request
+from spikelearn.errors import require
 from spikelearn.files import write_json
-from spikelearn.learning.rules import Rule
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import learning_rate_scale
 from spikelearn.network import RecurrentNetwork
@@ -48,8 +44,6 @@ from spikelearn.report.curvature import write_curvature_figure
 from spikelearn.runs.run import new_trainer
 
 __all__ = ["register"]
-
-SPLITS = ("train", "validation")
 
 
 def curvature(
@@ -107,7 +101,7 @@ def curvature(
         check_figure(figure)
     for name, value in (("--sigma", sigma), ("--shift", shift)):
         require(0 <= value < math.inf, name, "must be >= 0 and finite", value)
-    run, asked = _read(path, split, samples, kinds, rule, bits)
+    run, asked = read_request(path, split, samples, kinds, rule, bits)
     batch = held_out_batch(run.task, split, samples, run.config.training.seed)
     feedback = _feedback(run, threads)
     seed = run.config.training.seed
@@ -169,69 +163,6 @@ def curvature(
         print_answer(answer)
         if out is not None:
             console.print(f"written: {out}")
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What is to be measured, and why the rest is not."""
-
-    kinds: list[str]
-    missing: dict[str, str]
-    rules: dict[str, Rule]
-    bits: list[int]
-
-
-def _read(
-    path: Path,
-    split: str,
-    samples: int,
-    kinds: str | None,
-    rule: str | None,
-    bits: str,
-) -> tuple[runs.Run, _Asked]:
-    """Check everything before anything is computed."""
-    widths = _widths(bits)
-    hint = "Curvature is a mean over samples."
-    require(samples >= LEAST_SAMPLES, "--samples", "must be >= 2", samples, hint)
-    if split not in SPLITS:
-        raise unknown_name("split of curvature", split, SPLITS)
-    names = list(KINDS) if kinds is None else [k.strip() for k in kinds.split(",")]
-    for name in names:
-        if name not in KINDS:
-            raise unknown_name("kind of curvature", name, KINDS)
-    run = runs.load_run(path)
-    where, fit = f"run {str(path)!r}", "must have a task with targets"
-    hint = "The loss of a reward task depends on the answers that are drawn."
-    require(run.task.kind != "reward", where, fit, f"reward task {run.task.name}", hint)
-    found = {name: reason_against_kind(run.network, name) for name in names}
-    missing = {name: reason for name, reason in found.items() if reason is not None}
-    if kinds is not None and missing:
-        name, why = next(iter(missing.items()))
-        require(False, f"kind {name!r}", "must be defined for the network", why)
-    chosen = [name for name in names if name not in missing]
-    text = run.config.learning.rule if rule is None else rule
-    rules = chosen_rules(text, run.config)
-    for one in rules:
-        against = reason_against(one, run.network, run.task.kind)
-        if against is not None:
-            raise InvalidValue(against)
-    labelled = {rule_label(one): one for one in rules}
-    return run, _Asked(chosen, missing, labelled, widths)
-
-
-def _widths(text: str) -> list[int]:
-    """Return numbers of bits from "2..8" or "2,4,8"."""
-    first, dots, last = text.partition("..")
-    try:
-        if dots:
-            widths = list(range(int(first), int(last) + 1))
-        else:
-            widths = [int(part) for part in text.split(",")]
-    except ValueError:
-        widths = []
-    good = bool(widths) and min(widths) >= 1 and max(widths) <= 32
-    require(good, "--bits", "must be like 2..8 or 2,4,8, from 1 to 32", repr(text))
-    return widths
 
 
 def _networks(run: runs.Run, threads: int) -> list[tuple[int, RecurrentNetwork]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def write_curvature_figure(
     write_figure(path, "curvature", (WIDTH, 5.6), ALT, draw)
 
 
-def _numbers(values: Sequence[float | None]) -> np.ndarray:
+def _numbers(values: Iterable[float | None]) -> np.ndarray:
     """Return numbers with NaN for what is missing, which is not drawn."""
     return np.array([np.nan if v is None or np.isinf(v) else v for v in values], float)
 
@@ -109,12 +109,12 @@ def _draw_rules(axes: Any, points: Sequence[CurvaturePoint]) -> None:
 
 def _draw_bits(axes: Any, by_bits: Sequence[RoundingSharpness]) -> None:
     bits = [one.bits for one in by_bits]
-    mean = np.array([one.noise.mean for one in by_bits])
-    error = 2 * np.array([one.noise.error for one in by_bits])
+    mean = _numbers([one.noise.mean for one in by_bits])
+    error = 2 * _numbers([one.noise.error for one in by_bits])
     look = {"markersize": 4, "lw": 1.0, "capsize": 2}
     blue, vermilion = LINES[:2]
     axes.errorbar(bits, mean, error, fmt="o-", color=blue, label="noise", **look)
-    rounded = [one.rounded for one in by_bits]
+    rounded = _numbers([one.rounded for one in by_bits])
     axes.plot(bits, rounded, "s", color=vermilion, markersize=4, label="rounded")
     axes.axhline(0, color=COLOURS["soft"], lw=0.7)
     axes.set_yscale("symlog", linthresh=1e-3)
@@ -127,8 +127,8 @@ def _draw_bits(axes: Any, by_bits: Sequence[RoundingSharpness]) -> None:
 
 def _draw_slices(axes: Any, slices: Mapping[str, LossSlice]) -> None:
     for (name, one), colour in zip(slices.items(), LINES, strict=False):
-        axes.plot(one.steps, one.losses, color=colour, lw=1.2, label=name)
-    losses = [loss for one in slices.values() for loss in one.losses]
+        axes.plot(one.steps, _numbers(one.losses), color=colour, lw=1.2, label=name)
+    losses = [x for one in slices.values() for x in one.losses if np.isfinite(x)]
     if losses and min(losses) > 0 and max(losses) > STEEP * min(losses):
         axes.set_yscale("log")
     axes.axvline(0, color=COLOURS["soft"], lw=0.7)
