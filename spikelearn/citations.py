@@ -443,6 +443,59 @@ ENTRIES: dict[str, tuple[str, str, str, int, dict[str, str]]] = {
             "pages": "638",
         },
     ),
+    "10.1162/neco.1994.6.1.147": (
+        "article",
+        "Pearlmutter, Barak A.",
+        "Fast Exact Multiplication by the Hessian",
+        1994,
+        {
+            "journal": "Neural Computation",
+            "volume": "6",
+            "number": "1",
+            "pages": "147--160",
+        },
+    ),
+    "10.1137/1.9780898719628": (
+        "book",
+        "Lehoucq, Richard B. and Sorensen, Danny C. and Yang, Chao",
+        "ARPACK Users' Guide: Solution of Large-Scale Eigenvalue Problems with "
+        "Implicitly Restarted Arnoldi Methods",
+        1998,
+        {"publisher": "Society for Industrial and Applied Mathematics"},
+    ),
+    "10.1137/S003614459631241X": (
+        "article",
+        "Squire, William and Trapp, George",
+        "Using Complex Variables to Estimate Derivatives of Real Functions",
+        1998,
+        {
+            "journal": "SIAM Review",
+            "volume": "40",
+            "number": "1",
+            "pages": "110--112",
+        },
+    ),
+    "10.1090/qam/42792": (
+        "article",
+        "Arnoldi, Walter E.",
+        "The principle of minimized iterations in the solution of the matrix "
+        "eigenvalue problem",
+        1951,
+        {
+            "journal": "Quarterly of Applied Mathematics",
+            "volume": "9",
+            "number": "1",
+            "pages": "17--29",
+        },
+    ),
+    "arXiv:1712.09913": (
+        "inproceedings",
+        "Li, Hao and Xu, Zheng and Taylor, Gavin and Studer, Christoph and "
+        "Goldstein, Tom",
+        "Visualizing the Loss Landscape of Neural Nets",
+        2018,
+        {"booktitle": NEURIPS.format(31)},
+    ),
     "arXiv:1412.6980": (
         "inproceedings",
         "Kingma, Diederik P. and Ba, Jimmy",

@@ -83,6 +83,7 @@ EXAMPLES = {
     "09_integer_models.py": ("--networks", "5"),
     "10_connectivity.py": ("--quick", "--out", "figures"),
     "11_rich_or_lazy.py": ("--iterations", "3", "--out", "figures"),
+    "12_curvature.py": ("--iterations", "20", "--out", "figures"),
     "papers/bellec_2020.py": ("--quick",),
     "papers/liu_2021.py": ("--quick", "--out", "figures"),
     "papers/liu_2022.py": ("--quick",),
