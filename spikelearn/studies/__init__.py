@@ -12,6 +12,7 @@ from spikelearn.studies.engine import (
     status,
 )
 from spikelearn.studies.executors import dask, processes
+from spikelearn.studies.generalization import generalization
 from spikelearn.studies.init_gain import initial_gains
 
 __all__ = [
@@ -31,5 +32,8 @@ __all__ = [
     "status",
 ]
 
-STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains}
+STUDIES: dict[str, StudyFactory] = {
+    "generalization": generalization,
+    "init-gain": initial_gains,
+}
 """The studies by name: one file each, and one line here."""

@@ -50,9 +50,9 @@ V_TH = 0.6
 POINTS = 16  # along training, besides the start; curvature at every second
 FIRST = 12  # iteration of the first of them
 VALIDATION, TEST = 256, 1000  # trials for curvature, and for each test set
-NOISE = 0.1  # of the weights, relative, for the sharpness
-DRAWS = 5
-PRODUCTS = 60  # of the matrix, at most, for its leading eigenvalue
+NOISE = 0.2  # of the weights, relative, for the sharpness
+DRAWS = 10
+PRODUCTS = 30  # of the matrix, at most, for its leading eigenvalue
 SWEPT = ("bptt", "e-prop")  # rules that are learned with larger steps too
 
 

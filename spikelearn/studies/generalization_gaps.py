@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from spikelearn.errors import optional_import
 from spikelearn.studies.base import Claim, Row
 from spikelearn.studies.generalization_parts import (
     ORDER,
     BySeed,
+    Pair,
     correlation,
     gap_of,
     judge,
-    mapped,
+    judge_over_seeds,
     minus,
     values_of,
     with_sets,
@@ -26,8 +26,6 @@ from spikelearn.studies.matched_loss import GAPS
 from spikelearn.studies.statistics import mean_over_seeds
 
 __all__ = ["gaps_and_curvature", "gaps_of_rules"]
-
-FEWEST = 4  # seeds for a correlation over them
 
 
 def gaps_of_rules(base: list[Row]) -> list[Claim]:
@@ -49,9 +47,11 @@ def gaps_of_rules(base: list[Row]) -> list[Claim]:
             s: correlation(places, [gaps[rule][s] for rule in ORDER]) for s in seeds
         }
 
-    def variable(part: Part) -> BySeed:
-        gaps = by_rule(part)
-        return minus(_deviations(gaps["e-prop"]), _deviations(gaps["bptt"]))
+    def sum_and_difference(part: Part) -> Pair:
+        """Return what correlates if one of the two varies more (Pitman, Morgan)."""
+        local, truth = (gap_of(base, part, rule=r) for r in ("e-prop", "bptt"))
+        both = {seed: local[seed] + truth[seed] for seed in local if seed in truth}
+        return both, minus(local, truth)
 
     tables = {part_name(part): by_rule(part) for part in parts}
     detail = {
@@ -75,12 +75,12 @@ def gaps_of_rules(base: list[Row]) -> list[Claim]:
             test="Spearman correlation of the gap with that order, within a seed",
             detail={"steps": _steps(tables)},
         ),
-        judge(
+        judge_over_seeds(
             "C1 variable",
             "The gap of e-prop varies more over seeds than that of BPTT.",
-            parts,
-            variable,
-            test="distance of the gap to its mean over seeds, e-prop minus BPTT",
+            {part_name(part): sum_and_difference(part) for part in parts},
+            test="Pitman and Morgan's correlation over seeds of sum and difference of "
+            "the gaps of e-prop and BPTT",
         ),
     ]
 
@@ -96,12 +96,6 @@ def _by_rule(
 
 def _spread(values: list[float]) -> float:
     return float(np.std(values, ddof=1))
-
-
-def _deviations(gaps: BySeed) -> BySeed:
-    """Return how far each seed is from the mean of all."""
-    mean = np.mean(list(gaps.values())) if gaps else 0.0
-    return mapped(gaps, lambda gap: abs(gap - mean))
 
 
 def _steps(tables: dict[str, dict[str, BySeed]]) -> dict[str, list[float]]:
@@ -159,42 +153,19 @@ def gaps_and_curvature(view: list[Row], base: list[Row]) -> list[Claim]:
             pooled,
             test="Spearman correlation of gap and eigenvalue over all runs of a seed",
         ),
-        _c2_within(base, [p | {"rule": rule} for p in parts for rule in ORDER]),
+        judge_over_seeds(
+            "C2 within",
+            "The gap grows with the leading eigenvalue, over seeds.",
+            _within_rules(base, parts),
+            test="Pearson correlation of gap and eigenvalue over the seeds of a rule",
+        ),
     ]
 
 
-def _c2_within(base: list[Row], parts: list[Part]) -> Claim:
-    """Return the claim on seeds of the same rule, which are few.
-
-    Rules share their seeds, so that the interval is that of a single correlation over
-    them, Fisher's: tanh(mean artanh r +- z / sqrt(n - 3)).
-    """
-    stats = optional_import("scipy.stats", "studies", "statistics of a study")
-    found, seeds = {}, 0
-    for part in parts:
+def _within_rules(base: list[Row], parts: list[Part]) -> dict[str, Pair]:
+    """Return gap and eigenvalue of seeds, by problem, test set and rule."""
+    found = {}
+    for part in (one | {"rule": rule} for one in parts for rule in ORDER):
         where = {"problem": part["problem"], "rule": part["rule"]}
-        gaps, lams = gap_of(base, part), values_of(base, "lam", **where)
-        both = [seed for seed in gaps if seed in lams]
-        if len(both) >= FEWEST:
-            pair = [gaps[s] for s in both], [lams[s] for s in both]
-            found[part_name(part)] = correlation(*pair, ranks=False)
-            seeds = max(seeds, len(both))
-    words = "C2 within", "The gap grows with the leading eigenvalue, over seeds."
-    test = "Pearson correlation of gap and eigenvalue over seeds, for a rule"
-    if not found:
-        test += f": there are fewer than {FEWEST}"
-        detail: dict[str, Any] = {"parts": {}}
-        return Claim(*words, "not reproduced", None, None, None, 0, test, detail)
-    z = float(np.mean(np.arctanh(np.clip(list(found.values()), -0.999, 0.999))))
-    half = float(stats.norm.ppf(0.975)) / np.sqrt(seeds - 3)
-    effect, low, high = (float(np.tanh(value)) for value in (z, z - half, z + half))
-    return Claim(
-        *words,
-        "reproduced" if low > 0 else "not reproduced",
-        effect,
-        low,
-        high,
-        seeds,
-        f"{test}, mean of Fisher's z; his 95 % interval for one correlation",
-        {"parts": found},
-    )
+        found[part_name(part)] = gap_of(base, part), values_of(base, "lam", **where)
+    return found

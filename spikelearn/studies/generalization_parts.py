@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from spikelearn.errors import optional_import
-from spikelearn.studies.base import Claim, Row
-from spikelearn.studies.judging import Part, judged, over_parts
+from spikelearn.studies.base import Claim, Row, Verdict
+from spikelearn.studies.judging import AGREEING, Part, judged, over_parts
 from spikelearn.studies.matched_loss import GAPS
 from spikelearn.studies.statistics import by_seed
 
@@ -18,10 +18,12 @@ __all__ = [
     "LOCAL",
     "ORDER",
     "BySeed",
+    "Pair",
     "belongs",
     "correlation",
     "gap_of",
     "judge",
+    "judge_over_seeds",
     "mapped",
     "minus",
     "values_of",
@@ -32,7 +34,10 @@ ORDER = ("bptt", "modprop", "mdgl", "e-prop")  # from the smallest gap, as publi
 LOCAL = ORDER[1:]
 BASE = {"factor": 1.0, "schedule": "constant"}
 
+FEWEST = 4  # seeds for a correlation over them
+
 BySeed = dict[int, float]
+Pair = tuple[BySeed, BySeed]
 
 
 def judge(
@@ -55,6 +60,39 @@ def judge(
     return judged(
         id, statement, enough, by_part, bound, above=above, test=test, **(detail or {})
     )
+
+
+def judge_over_seeds(
+    id: str, statement: str, pairs: Mapping[str, Pair], *, test: str
+) -> Claim:
+    """Return the claim that two numbers correlate over seeds, in every part.
+
+    Parts share their seeds, so that the interval is that of a single correlation over
+    them, Fisher's: tanh(mean artanh r +- 1.96 / sqrt(n - 3)).
+    """
+    stats = optional_import("scipy.stats", "studies", "statistics of a study")
+    found, fewest = {}, 0
+    for name, (one, other) in pairs.items():
+        seeds = [seed for seed in one if seed in other]
+        if len(seeds) >= FEWEST:
+            here, there = ([each[seed] for seed in seeds] for each in (one, other))
+            found[name] = correlation(here, there, ranks=False)
+            fewest = min(fewest or len(seeds), len(seeds))
+    detail: dict[str, Any] = {"parts": found}
+    if not found:
+        test += f": there are fewer than {FEWEST}"
+        nothing = None, None, None
+        return Claim(id, statement, "not reproduced", *nothing, 0, test, detail)
+    z = float(np.mean(np.arctanh(np.clip(list(found.values()), -0.999, 0.999))))
+    half = float(stats.norm.ppf(0.975)) / np.sqrt(fewest - 3)
+    effect, low, high = (float(np.tanh(value)) for value in (z, z - half, z + half))
+    agree = float(np.mean([r > 0 for r in found.values()]))
+    verdict: Verdict = "reproduced" if low > 0 else "not reproduced"
+    if verdict == "reproduced" and agree < AGREEING:
+        verdict = "depends"
+    test += ", mean of Fisher's z; his 95 % interval of one correlation"
+    detail["parts_agreeing"] = agree
+    return Claim(id, statement, verdict, effect, low, high, fewest, test, detail)
 
 
 def with_sets(parts: Iterable[Part]) -> list[Part]:

@@ -53,6 +53,13 @@ IDS = {
 }
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """Look at few trials, a few times."""
+    for name, value in {"TEST": 64, "VALIDATION": 32, "POINTS": 5}.items():
+        monkeypatch.setattr(f"spikelearn.studies.generalization.{name}", value)
+
+
 def published(unit, noise):
     """Return gap, eigenvalue and rho as the paper has them; gaps grow with both."""
     place = ORDER.index(unit["rule"])
@@ -62,7 +69,7 @@ def published(unit, noise):
     return 0.1 * np.log(lam * 10), lam, rho
 
 
-def made(law=published, *, seeds=6, cells=("rate", "LIF"), noise=0.02, rng=0):
+def made(law=published, *, seeds=6, cells=("rate", "LIF"), noise=0.01, rng=0):
     """Return a table in which law(unit, noise) gives gap, eigenvalue and rho."""
     rng, rows = np.random.default_rng(rng), []
     runs = [(rule, 1.0, "constant") for rule in ORDER]
@@ -149,7 +156,7 @@ def test_noise_alone_shows_nothing():
 
 def test_the_opposite_is_not_reproduced():
     def law(unit, noise):
-        gap, lam, rho = published(unit, noise)
+        gap, lam, _rho = published(unit, noise)
         return 2.0 - gap, 400 / lam, 2.0
 
     found = verdicts(made(law, noise=0.01))
@@ -254,6 +261,7 @@ def test_an_epoch_shows_every_trial_once():
 
 
 @pytest.mark.parametrize(("rule", "cell"), [("modprop", "rate"), ("mdgl", "LIF")])
+@pytest.mark.usefixtures("small")
 def test_a_unit_gives_the_same_twice(rule, cell):
     unit = UNIT | {"rule": rule, "cell": cell}
     first = train_one(unit)
@@ -269,6 +277,7 @@ def test_a_unit_gives_the_same_twice(rule, cell):
     assert all(rho < 1.5 for rho in first["rho"])
 
 
+@pytest.mark.usefixtures("small")
 def test_bptt_keeps_the_whole_gradient_and_a_run_that_diverges_says_so(monkeypatch):
     found = train_one(UNIT | {"rule": "bptt"})
     np.testing.assert_allclose(found["rho"], 1.0)
