@@ -12,7 +12,7 @@ from spikelearn.studies.engine import (
     status,
 )
 from spikelearn.studies.executors import dask, processes
-from spikelearn.studies.generalization import generalization
+from spikelearn.studies.generalization import rules_and_generalization
 from spikelearn.studies.init_gain import initial_gains
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 STUDIES: dict[str, StudyFactory] = {
-    "generalization": generalization,
+    "generalization": rules_and_generalization,
     "init-gain": initial_gains,
 }
 """The studies by name: one file each, and one line here."""

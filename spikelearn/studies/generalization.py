@@ -42,7 +42,7 @@ from spikelearn.studies.generalization_claims import claims
 from spikelearn.studies.generalization_parts import ORDER
 from spikelearn.tasks import Batch, Task
 
-__all__ = ["PROBLEMS", "Settings", "generalization"]
+__all__ = ["PROBLEMS", "Settings", "rules_and_generalization"]
 
 L2 = 0.01
 LEARNED = ("w_in", "w_rec", "w_out")
@@ -117,7 +117,7 @@ class Settings(BaseModel):
     length: float = 1.0  # of training, times that of the problem
 
 
-def generalization(*, quick: bool = False, seeds: int | None = None) -> Study:
+def rules_and_generalization(*, quick: bool = False, seeds: int | None = None) -> Study:
     """Compare how rules generalise, and the curvature where they arrive.
 
     ReLU and LIF networks of 128 cells learn rows of digits and delayed match to sample

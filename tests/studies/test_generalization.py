@@ -12,7 +12,7 @@ from spikelearn.studies.generalization import (
     PROBLEMS,
     Settings,
     claims,
-    generalization,
+    rules_and_generalization,
     train_one,
 )
 from spikelearn.studies.generalization_parts import ORDER
@@ -233,15 +233,15 @@ def test_intervals_over_seeds_are_those_of_fisher():
 
 
 def test_units_are_those_of_the_issue():
-    study = generalization()
+    study = rules_and_generalization()
     assert {unit["problem"] for unit in study.units} == set(PROBLEMS)
     assert {unit["rule"] for unit in study.units} == set(ORDER)
     assert len({unit["seed"] for unit in study.units}) == Settings().seeds >= 5
     swept = [unit for unit in study.units if unit["factor"] != 1]
     assert {unit["schedule"] for unit in swept} == {"constant", "cosine"}
     assert {unit["rule"] for unit in swept} == {"bptt", "e-prop"}
-    assert len(generalization(seeds=1).units) * 5 == len(study.units)
-    assert len(generalization(quick=True).units) < 30
+    assert len(rules_and_generalization(seeds=1).units) * 5 == len(study.units)
+    assert len(rules_and_generalization(quick=True).units) < 30
 
 
 def test_an_epoch_shows_every_trial_once():
