@@ -23,6 +23,7 @@ from spikelearn.cli._common import (
     progress_bar,
 )
 from spikelearn.errors import require
+from spikelearn.report.generalization import write_generalization
 from spikelearn.report.init_gain import write_init_gain
 from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
 
@@ -36,7 +37,10 @@ dictionaries.
 """
 
 
-REPORTS: dict[str, Report] = {"init-gain": write_init_gain}
+REPORTS: dict[str, Report] = {
+    "generalization": write_generalization,
+    "init-gain": write_init_gain,
+}
 """The reports by name of the study; a study need not have one."""
 
 SPEED_SECONDS = 3600.0  # units may take long

@@ -7,6 +7,7 @@ import pytest
 
 from spikelearn import tasks
 from spikelearn.learning.trainer import Trainer
+from spikelearn.report.generalization import write_generalization
 from spikelearn.studies.few_trials import FewTrials
 from spikelearn.studies.generalization import (
     PROBLEMS,
@@ -294,3 +295,21 @@ def test_bptt_keeps_the_whole_gradient_and_a_run_that_diverges_says_so(monkeypat
     found = train_one(UNIT)
     assert not found["finite"]
     assert 0 < found["iteration"][-1] <= 15
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_the_report_shows_every_claim(tmp_path, swept):
+    pytest.importorskip("matplotlib")
+    rows = [row for row in made(seeds=4, cells=["rate"]) if swept or row["factor"] == 1]
+    found = [claim.to_dict() for claim in claims(rows)]
+    command = "spikelearn study generalization"
+    path = write_generalization(tmp_path, "A title & more", command, rows, found)
+    page = path.read_text()
+    assert "A title &amp; more" in page
+    for claim in found:
+        assert claim["id"] in page
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    expected = {"gaps", "eigenvalues", "sharpness", "rho", "correlation"}
+    expected |= {"step_lam", "step_gap"} if swept else set()
+    kinds = ("svg", "csv")
+    assert names == {f"{chart}.{kind}" for chart in expected for kind in kinds}
