@@ -23,6 +23,7 @@ from spikelearn.cli._common import (
     progress_bar,
 )
 from spikelearn.errors import require
+from spikelearn.report.generalization import write_generalization
 from spikelearn.report.init_gain import write_init_gain
 from spikelearn.report.oja import write_oja
 from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
@@ -37,7 +38,11 @@ dictionaries.
 """
 
 
-REPORTS: dict[str, Report] = {"init-gain": write_init_gain, "oja": write_oja}
+REPORTS: dict[str, Report] = {
+    "init-gain": write_init_gain,
+    "generalization": write_generalization,
+    "oja": write_oja,
+}
 """The reports by name of the study; a study need not have one."""
 
 SPEED_SECONDS = 3600.0  # units may take long

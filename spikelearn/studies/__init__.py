@@ -12,6 +12,7 @@ from spikelearn.studies.engine import (
     status,
 )
 from spikelearn.studies.executors import dask, processes
+from spikelearn.studies.generalization import rules_and_generalization
 from spikelearn.studies.init_gain import initial_gains
 from spikelearn.studies.oja import oja_study
 
@@ -32,5 +33,9 @@ __all__ = [
     "status",
 ]
 
-STUDIES: dict[str, StudyFactory] = {"init-gain": initial_gains, "oja": oja_study}
+STUDIES: dict[str, StudyFactory] = {
+    "init-gain": initial_gains,
+    "generalization": rules_and_generalization,
+    "oja": oja_study,
+}
 """The studies by name: one file each, and one line here."""
