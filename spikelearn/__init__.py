@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; a test compares it with _HOMES
     from spikelearn import connectivity
+    from spikelearn.analysis.curvature import extreme_eigenvalues, leading_eigenvalue
+    from spikelearn.analysis.generalisation import generalisation
     from spikelearn.analysis.lyapunov import LyapunovSpectrum, lyapunov_spectrum
     from spikelearn.analysis.regime import Regime, regime
+    from spikelearn.analysis.rule_component import rule_component
+    from spikelearn.analysis.sharpness import sharpness
     from spikelearn.analysis.tangent_kernel import tangent_kernel
     from spikelearn.analysis.twins import lyapunov_kinds
     from spikelearn.citations import cite
@@ -145,6 +149,9 @@ __all__ = [
     "cite",
     "connectivity",
     "evaluate",
+    "extreme_eigenvalues",
+    "generalisation",
+    "leading_eigenvalue",
     "load_run",
     "lyapunov_kinds",
     "lyapunov_spectrum",
@@ -152,15 +159,21 @@ __all__ = [
     "regime",
     "resolve_config",
     "resume",
+    "rule_component",
     "run_study",
+    "sharpness",
     "tangent_kernel",
     "train",
     "warm_up",
 ]
 
 _HOMES = {
+    "analysis.curvature": "extreme_eigenvalues leading_eigenvalue",
+    "analysis.generalisation": "generalisation",
     "analysis.lyapunov": "LyapunovSpectrum lyapunov_spectrum",
     "analysis.regime": "Regime regime",
+    "analysis.rule_component": "rule_component",
+    "analysis.sharpness": "sharpness",
     "analysis.tangent_kernel": "tangent_kernel",
     "analysis.twins": "lyapunov_kinds",
     "citations": "cite",

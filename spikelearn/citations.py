@@ -1,4 +1,4 @@
-"""BibTeX for what is used: rules, plasticity terms, tasks, feedback, spikelearn."""
+"""BibTeX for what is used: rules, plasticity terms, tasks, connectivity, spikelearn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from importlib.metadata import version
 from typing import Any
 
+from spikelearn.connectivity import FAMILIES
 from spikelearn.errors import InvalidValue, unknown_name
 from spikelearn.learning.flossing import Flossing
 from spikelearn.learning.homeostasis import IntrinsicPlasticity
@@ -149,6 +150,108 @@ ENTRIES: dict[str, tuple[str, str, str, int, dict[str, str]]] = {
         "Similarity of neural network representations revisited",
         2019,
         {"booktitle": "International Conference on Machine Learning"},
+    ),
+    "10.1038/s41586-019-1352-7": (
+        "article",
+        "Cook, Steven J. and Jarrell, Travis A. and Brittin, Christopher A. and "
+        "Wang, Yi and Bloniarz, Adam E. and Yakovlev, Maksim A. and "
+        "Nguyen, Ken C. Q. and Tang, Leo T.-H. and Bayer, Emily A. and "
+        'Duerr, Janet S. and B{\\"u}low, Hannes E. and Hobert, Oliver and '
+        "Hall, David H. and Emmons, Scott W.",
+        "Whole-animal connectomes of both Caenorhabditis elegans sexes",
+        2019,
+        {"journal": "Nature", "volume": "571", "pages": "63--71"},
+    ),
+    "10.1038/364337a0": (
+        "article",
+        "McIntire, Steven L. and Jorgensen, Erik and Kaplan, Joshua and "
+        "Horvitz, H. Robert",
+        "The GABAergic nervous system of Caenorhabditis elegans",
+        1993,
+        {"journal": "Nature", "volume": "364", "pages": "337--341"},
+    ),
+    "10.1038/s41586-024-07939-3": (
+        "article",
+        "Lappalainen, Janne K. and Tschopp, Fabian D. and Prakhya, Sridhama and "
+        "McGill, Mason and Nern, Aljoscha and Shinomiya, Kazunori and "
+        "Takemura, Shin-ya and Gruntman, Eyal and Macke, Jakob H. and "
+        "Turaga, Srinivas C.",
+        "Connectome-constrained networks predict neural activity across the fly "
+        "visual system",
+        2024,
+        {"journal": "Nature", "volume": "634", "pages": "1132--1140"},
+    ),
+    "10.1073/pnas.1509820112": (
+        "article",
+        "Takemura, Shin-ya and Xu, C. Shan and Lu, Zhiyuan and others",
+        "Synaptic circuits and their variations within different columns in the "
+        "visual system of Drosophila",
+        2015,
+        {
+            "journal": "Proceedings of the National Academy of Sciences",
+            "volume": "112",
+            "number": "44",
+            "pages": "13711--13716",
+        },
+    ),
+    "10.7554/eLife.40025": (
+        "article",
+        "Shinomiya, Kazunori and Huang, Gary and Lu, Zhiyuan and others",
+        "Comparisons between the ON- and OFF-edge motion pathways in the Drosophila "
+        "brain",
+        2019,
+        {"journal": "eLife", "volume": "8", "pages": "e40025"},
+    ),
+    "10.1093/cercor/bhs358": (
+        "article",
+        "Potjans, Tobias C. and Diesmann, Markus",
+        "The Cell-Type Specific Cortical Microcircuit: Relating Structure and Activity "
+        "in a Full-Scale Spiking Network Model",
+        2014,
+        {
+            "journal": "Cerebral Cortex",
+            "volume": "24",
+            "number": "3",
+            "pages": "785--806",
+        },
+    ),
+    "10.3389/fncom.2011.00028": (
+        "article",
+        "Zhao, Liqiong and Beverlin, Bryce and Netoff, Theoden and Nykamp, Duane Q.",
+        "Synchronization from Second Order Network Connectivity Statistics",
+        2011,
+        {
+            "journal": "Frontiers in Computational Neuroscience",
+            "volume": "5",
+            "pages": "28",
+        },
+    ),
+    "10.1126/science.1065103": (
+        "article",
+        "Maslov, Sergei and Sneppen, Kim",
+        "Specificity and Stability in Topology of Protein Networks",
+        2002,
+        {"journal": "Science", "volume": "296", "pages": "910--913"},
+    ),
+    "10.1371/journal.pbio.0030068": (
+        "article",
+        'Song, Sen and Sj{\\"o}str{\\"o}m, Per Jesper and Reigl, Markus and '
+        "Nelson, Sacha and Chklovskii, Dmitri B.",
+        "Highly Nonrandom Features of Synaptic Connectivity in Local Cortical Circuits",
+        2005,
+        {"journal": "PLoS Biology", "volume": "3", "number": "3", "pages": "e68"},
+    ),
+    "10.1214/10-AOP534": (
+        "article",
+        "Tao, Terence and Vu, Van and Krishnapur, Manjunath",
+        "Random matrices: Universality of ESDs and the circular law",
+        2010,
+        {
+            "journal": "The Annals of Probability",
+            "volume": "38",
+            "number": "5",
+            "pages": "2023--2065",
+        },
     ),
     "arXiv:2410.11164": (
         "misc",
@@ -340,6 +443,59 @@ ENTRIES: dict[str, tuple[str, str, str, int, dict[str, str]]] = {
             "pages": "638",
         },
     ),
+    "10.1162/neco.1994.6.1.147": (
+        "article",
+        "Pearlmutter, Barak A.",
+        "Fast Exact Multiplication by the Hessian",
+        1994,
+        {
+            "journal": "Neural Computation",
+            "volume": "6",
+            "number": "1",
+            "pages": "147--160",
+        },
+    ),
+    "10.1137/1.9780898719628": (
+        "book",
+        "Lehoucq, Richard B. and Sorensen, Danny C. and Yang, Chao",
+        "ARPACK Users' Guide: Solution of Large-Scale Eigenvalue Problems with "
+        "Implicitly Restarted Arnoldi Methods",
+        1998,
+        {"publisher": "Society for Industrial and Applied Mathematics"},
+    ),
+    "10.1137/S003614459631241X": (
+        "article",
+        "Squire, William and Trapp, George",
+        "Using Complex Variables to Estimate Derivatives of Real Functions",
+        1998,
+        {
+            "journal": "SIAM Review",
+            "volume": "40",
+            "number": "1",
+            "pages": "110--112",
+        },
+    ),
+    "10.1090/qam/42792": (
+        "article",
+        "Arnoldi, Walter E.",
+        "The principle of minimized iterations in the solution of the matrix "
+        "eigenvalue problem",
+        1951,
+        {
+            "journal": "Quarterly of Applied Mathematics",
+            "volume": "9",
+            "number": "1",
+            "pages": "17--29",
+        },
+    ),
+    "arXiv:1712.09913": (
+        "inproceedings",
+        "Li, Hao and Xu, Zheng and Taylor, Gavin and Studer, Christoph and "
+        "Goldstein, Tom",
+        "Visualizing the Loss Landscape of Neural Nets",
+        2018,
+        {"booktitle": NEURIPS.format(31)},
+    ),
     "arXiv:1412.6980": (
         "inproceedings",
         "Kingma, Diederik P. and Ba, Jimmy",
@@ -356,9 +512,10 @@ def cite(*things: Any) -> str:
     Parameters
     ----------
     *things
-        Names of rules, plasticity terms or tasks ("mdgl", "oja"); the objects or
-        classes themselves; any other part of spikelearn whose docstring names sources
-        (a `Feedback`, an optimiser); "spikelearn".
+        Names of rules, plasticity terms, tasks or families of connectivity ("mdgl",
+        "oja", "low_rank"); the objects or classes themselves; any other part of
+        spikelearn whose docstring names sources (a `Feedback`, an optimiser);
+        "spikelearn".
 
     Returns
     -------
@@ -413,6 +570,7 @@ def references_in(thing: Any) -> list[str]:
 def _named(name: str) -> Any:
     others = {"flossing": Flossing, IntrinsicPlasticity.info.name: IntrinsicPlasticity}
     known: dict[str, Any] = {**RULES, **PLASTICITY_TERMS, **others, **TASKS}
+    known |= FAMILIES
     if name not in known:
         raise unknown_name("thing to cite", name, [*known, "spikelearn"])
     return known[name]

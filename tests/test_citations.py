@@ -40,9 +40,10 @@ def test_rules_and_terms_can_be_cited(name):
         assert "doi" in fields or "Krogh" in fields["author"]
 
 
-def test_every_source_that_the_tasks_name_has_an_entry():
+@pytest.mark.parametrize("package", ["tasks", "connectivity"])
+def test_every_source_that_is_named_has_an_entry(package):
     named = 0
-    for path in (ROOT / "spikelearn" / "tasks").glob("*.py"):
+    for path in (ROOT / "spikelearn" / package).glob("*.py"):
         text = path.read_text(encoding="utf-8")
         sources = {match.group() for match in REFERENCE.finditer(text)}
 
@@ -93,6 +94,12 @@ def test_flossing_and_homeostasis_can_be_cited():
         "10.48550/arXiv.2410.11164",
         "10.1038/9165",
     }
+
+
+def test_families_of_connectivity_can_be_cited():
+    worm = sl.connectivity.parse("connectome('celegans')")
+    keys = {key for _, key, _ in parsed(cite(worm, "motifs", "low_rank"))}
+    assert {"cook2019whole", "zhao2011synchronization", "liu2024connectivity"} <= keys
 
 
 def test_docstrings_are_read_where_there_is_no_info():

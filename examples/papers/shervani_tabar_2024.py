@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import spikelearn as sl
-from spikelearn.analysis import spectral_radius
+from spikelearn.connectivity import spectral_radius
 
 DECAY_FACTOR = 0.8  # of the leak, per step of 100 ms
 FORMS = {

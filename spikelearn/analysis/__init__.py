@@ -2,19 +2,17 @@
 
 from spikelearn.analysis.activity import (
     active_fraction,
-    eigenvalues,
+    activity_dimensions,
     firing_rates,
     interspike_cv,
-    spectral_radius,
 )
 from spikelearn.analysis.alignment import Alignment, align
 
 __all__ = [
     "Alignment",
     "active_fraction",
+    "activity_dimensions",
     "align",
-    "eigenvalues",
     "firing_rates",
     "interspike_cv",
-    "spectral_radius",
 ]

@@ -1,4 +1,4 @@
-"""Activity of a recorded network, and the spectrum of its recurrent weights."""
+"""Activity of a recorded network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from spikelearn.network.intervals import interspike_intervals, interval_cv
 
 __all__ = [
     "active_fraction",
-    "eigenvalues",
+    "activity_dimensions",
     "firing_rates",
     "interspike_cv",
-    "spectral_radius",
 ]
 
 
@@ -73,41 +72,27 @@ def interspike_cv(record: Record) -> np.ndarray:
     return interval_cv(units, intervals, n_rec)
 
 
-def eigenvalues(w_rec: np.ndarray) -> np.ndarray:
-    """Return the eigenvalues of a recurrent matrix, largest modulus first.
+def activity_dimensions(output: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the participation ratio and the effective rank of activity.
 
-    Entries N(0, g^2 / n) put them in a disc of radius g as n grows (circular law,
-    doi:10.1214/10-AOP534).
+        PR = (sum_i s_i)^2 / sum_i s_i^2,    erank = exp(-sum_i p_i log p_i)
+
+    with s_i the eigenvalues of the covariance of neurons over steps and samples, and
+    p_i = s_i / sum_j s_j. None where nothing varies, or numbers are not finite.
 
     Parameters
     ----------
-    w_rec : (n, n) array
-        Recurrent weights, (post, pre).
-
-    Returns
-    -------
-    (n,) complex128 array
-
-    Raises
-    ------
-    InvalidValue
-        If the matrix is not square or not finite.
+    output : (T, B, n) array
+        What the neurons sent.
     """
-    w_rec = np.asarray(w_rec, np.float64)
-    square = w_rec.ndim == 2 and w_rec.shape[0] == w_rec.shape[1] > 0
-    require(square, "eigenvalues.w_rec", "must have shape (n, n)", w_rec.shape)
-    finite = bool(np.isfinite(w_rec).all())
-    require(finite, "eigenvalues.w_rec", "must be finite", "NaN or infinity")
-    values = np.linalg.eigvals(w_rec).astype(np.complex128)
-    return values[np.argsort(-np.abs(values), kind="stable")]
-
-
-def spectral_radius(w_rec: np.ndarray) -> float:
-    """Return max |lambda| over the eigenvalues of a recurrent matrix.
-
-    Raises
-    ------
-    InvalidValue
-        If the matrix is not square or not finite.
-    """
-    return float(np.abs(eigenvalues(w_rec)[0]))
+    rows = output.reshape(-1, output.shape[2]).astype(np.float64)
+    if not np.isfinite(rows).all():
+        return None, None
+    covariance = np.atleast_2d(np.cov(rows, rowvar=False))
+    if not np.isfinite(covariance).all() or not covariance.any():
+        return None, None
+    values = np.maximum(np.linalg.eigvalsh(covariance), 0.0)
+    share = values / values.sum()
+    known = share[share > 0]
+    entropy = -float(np.sum(known * np.log(known)))
+    return float(1.0 / np.sum(share**2)), float(np.exp(entropy))

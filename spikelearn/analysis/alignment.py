@@ -35,6 +35,7 @@ __all__ = [
     "align",
     "lag_bins",
     "reason_against",
+    "rule_label",
 ]
 
 PARAMETERS = ("w_in", "w_rec", "w_out", "bias")
@@ -219,7 +220,7 @@ def align(
             *_measures(*together),
             rule=rule.info.name,
             cell=network.cell.kind,
-            label=_label(rule),
+            label=rule_label(rule),
             options=dict(vars(rule)),
             feedback=kind,
             over=tuple(over),
@@ -253,7 +254,8 @@ def _feedback_of(rule: Rule, choice: str) -> str:
     return choice
 
 
-def _label(rule: Rule) -> str:
+def rule_label(rule: Rule) -> str:
+    """Return the name of a rule with the options that are not its defaults."""
     changed = [
         f"{field.name}={getattr(rule, field.name)}"
         for field in dataclasses.fields(cast(Any, rule))

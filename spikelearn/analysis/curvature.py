@@ -45,11 +45,11 @@ __all__ = [
 
 KINDS = {
     "hessian": "rate units: the second derivative of the loss, exact",
+    "smoothed": "spiking cells: the second derivative of the loss of another network, "
+    "in which a spike is the integral of the surrogate",
     "surrogate-field": "spiking cells: Jacobian of the gradient with the "
     "pseudo-derivative, which learning follows; a mean over a step of the weights, not "
     "symmetric, and no curvature of any loss",
-    "smoothed": "spiking cells: the second derivative of the loss of another network, "
-    "in which a spike is the integral of the surrogate",
     "weight-noise": "any network: how much the loss grows under Gaussian noise in the "
     "weights",
     "rounding-noise": "any network: the same under uniform noise with the variance of "
@@ -139,6 +139,9 @@ def leading_eigenvalue(
 ) -> Eigenvalue:
     """Return the eigenvalue of largest absolute value, with its sign.
 
+    Products of the Hessian are those of Pearlmutter 1994
+    (doi:10.1162/neco.1994.6.1.147).
+
     Parameters
     ----------
     network, batch, loss
@@ -151,9 +154,10 @@ def leading_eigenvalue(
         A name of `KINDS`; default: hessian, and surrogate-field for spiking cells.
     method
         "power": v := H v / ||H v|| from a random direction, value v^T H v, until it
-        changes by less than `tolerance` (Liu et al. 2022, released code). Two
-        eigenvalues of like size and other sign slow it down without end; `residual`
-        tells. "lanczos" (needs SciPy) has no such weakness; `tolerance` is relative.
+        changes by less than `tolerance` (Liu et al. 2022, arXiv:2206.00823,
+        released code). Two eigenvalues of like size and other sign slow it down without
+        end; `residual` tells. "lanczos" (needs SciPy) has no such weakness; `tolerance`
+        is then relative.
         Of a matrix that is not symmetric it is Arnoldi's method, with 40 products.
     rng
         Draws the first direction.
@@ -179,7 +183,7 @@ def leading_eigenvalue(
     start = unit_start(matrix, rng)
     if method == "power":
         return by_power(matrix, start, tolerance, max_iterations)
-    return by_krylov(matrix, "LM", start, tolerance, max_iterations)
+    return by_krylov(matrix, False, start, tolerance, max_iterations)[0]
 
 
 def extreme_eigenvalues(
@@ -203,10 +207,7 @@ def extreme_eigenvalues(
     """
     matrix = curvature_of(network, batch, loss, kind=kind, l2=l2, parameters=parameters)
     start = unit_start(matrix, rng)
-    largest, smallest = (
-        by_krylov(matrix, which, start, tolerance, max_iterations)
-        for which in ("LA", "SA")
-    )
+    largest, smallest = by_krylov(matrix, True, start, tolerance, max_iterations)
     return largest, smallest
 
 

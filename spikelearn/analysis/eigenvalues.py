@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from spikelearn.analysis.coordinates import Coordinates
-from spikelearn.analysis.surrogate_field import Krylov, arnoldi
+from spikelearn.analysis.surrogate_field import arnoldi
 from spikelearn.errors import optional_import, require
 
 __all__ = [
@@ -86,29 +86,38 @@ def by_power(
 
 def by_krylov(
     matrix: Curvature,
-    which: str,
+    ends: bool,
     start: np.ndarray,
     tolerance: float,
     max_iterations: int,
-) -> Eigenvalue:
-    """Return the eigenvalue of largest size ("LM"), largest ("LA") or smallest ("SA").
+) -> list[Eigenvalue]:
+    """Return the eigenvalue of largest size, or both ends: largest and smallest.
 
     By Lanczos' method, which needs SciPy; of a matrix that is not symmetric by
     Arnoldi's, with up to 40 products and the real part.
     """
     counted = _Counted(matrix)
     if not counted.product(start).any():  # neither method takes the zero matrix
-        return _eigenvalue(matrix, 0.0, start, np.zeros(matrix.size), 1)
+        flat = _eigenvalue(matrix, 0.0, start, np.zeros(matrix.size), 1)
+        return [flat] * (1 + ends)
     if not matrix.symmetric:
         most = min(MOST_DIRECTIONS, max_iterations)
-        value, v = _outermost(arnoldi(counted.product, start, most), which)
+        krylov = arnoldi(counted.product, start, most)
+        values, vectors = krylov.values, krylov.vectors
     elif matrix.size <= DENSE:
         whole = np.stack([counted.product(row) for row in np.eye(matrix.size)], axis=1)
         values, vectors = np.linalg.eigh(whole)
-        value, v = _outermost(Krylov(values, vectors, 0.0, matrix.size), which)
     else:
-        value, v = _arpack(counted, which, start, tolerance, max_iterations)
-    return _eigenvalue(matrix, value, v, counted.product(v), counted.n)
+        values, vectors = _arpack(counted, ends, start, tolerance, max_iterations)
+    n = counted.n
+    scores = [values.real, -values.real] if ends else [np.abs(values)]
+    found = []
+    for best in (int(np.argmax(score)) for score in scores):
+        v = vectors[:, best].real
+        v = v / np.linalg.norm(v)
+        value = float(values[best].real)
+        found.append(_eigenvalue(matrix, value, v, matrix.product(v), n))
+    return found
 
 
 def _eigenvalue(
@@ -129,30 +138,22 @@ class _Counted:
         return self.matrix.product(np.ravel(vector))
 
 
-def _outermost(found: Krylov, which: str) -> tuple[float, np.ndarray]:
-    """Return the wanted Ritz value and its vector, the real parts."""
-    values = found.values
-    score = {"LM": np.abs(values), "LA": values.real, "SA": -values.real}[which]
-    best = int(np.argmax(score))
-    real = found.vectors[:, best].real
-    return float(values[best].real), real / np.linalg.norm(real)
-
-
 def _arpack(
     counted: _Counted,
-    which: str,
+    ends: bool,
     start: np.ndarray,
     tolerance: float,
     max_iterations: int,
-) -> tuple[float, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     linalg: Any = optional_import("scipy.sparse.linalg", "studies", "Lanczos' method")
     shape = (counted.size, counted.size)
     operator = linalg.LinearOperator(shape, matvec=counted.product, dtype=np.float64)
+    k, which = (2, "BE") if ends else (1, "LM")
     options = {"which": which, "v0": start, "tol": tolerance, "maxiter": max_iterations}
     try:
-        values, vectors = linalg.eigsh(operator, k=1, **options)
+        values, vectors = linalg.eigsh(operator, k=k, **options)
     except linalg.ArpackNoConvergence:
         rule = f"must converge to a relative {tolerance:g}"
         hint = "Raise tolerance or max_iterations."
         require(False, "eigenvalue", rule, f"{max_iterations} iterations", hint)
-    return float(values[0]), vectors[:, 0]
+    return values, vectors

@@ -27,8 +27,12 @@ from spikelearn.analysis.coordinates import Coordinates
 from spikelearn.analysis.lyapunov import in_float64
 from spikelearn.analysis.second_derivatives import (
     bend_of_loss,
+    check_finite,
     check_loss,
     derivatives,
+    leak_back,
+    leak_forward,
+    outer,
 )
 from spikelearn.errors import require
 from spikelearn.learning.losses import Loss
@@ -44,8 +48,7 @@ ROWS = 12  # arrays (T, B, n_rec) that a product keeps
 class Hessian:
     """Hessian of the loss of one batch, with respect to some parameters.
 
-    The trajectory, its errors and their way back are computed once; the weights are
-    those of the network when it is made.
+    The trajectory and its errors are computed once, with the weights of that moment.
 
     Parameters
     ----------
@@ -71,7 +74,7 @@ class Hessian:
     ------
     InvalidValue
         If cells spike, the loss has no second derivative here, a name is unknown, the
-        batch does not fit the network, or memory does not suffice.
+        batch does not fit the network, it runs away, or memory does not suffice.
     """
 
     kind = "hessian"
@@ -87,17 +90,15 @@ class Hessian:
         l2: float = 0.0,
     ) -> None:
         hint = "Spiking cells have the kinds surrogate-field and smoothed instead."
-        kind = network.cell.kind
-        rule = "must have rate units"
-        require(not network.spiking, "Hessian.network", rule, kind, hint)
-        check_loss(loss)
-        require(0 <= l2 < np.inf, "l2", "must be >= 0 and finite", l2)
+        where, rule = "Hessian.network", "must have rate units"
+        require(not network.spiking, where, rule, network.cell.kind, hint)
+        check_loss(loss, l2)
         self.coordinates = Coordinates(network, parameters)
         self.size = self.coordinates.size
         n_steps, n_samples = batch.x.shape[:2]
         per_sample = 8 * n_steps * (ROWS * network.n_rec + 6 * network.n_out)
-        n_bytes = per_sample * n_samples
-        require_fits(n_bytes, "Hessian", per_sample, n_samples, "samples")
+        needed = per_sample * n_samples
+        require_fits(needed, "Hessian", per_sample, n_samples, "samples")
         self.loss, self.batch, self.l2 = loss, batch, l2
         self._read(in_float64(network))
         self._credit()
@@ -112,11 +113,12 @@ class Hessian:
         self.w = {k: array.copy() for k, array in network.params.arrays().items()}
         delay = np.broadcast_to(network.delay, (network.n_rec, network.n_rec))
         self.n_steps = len(self.batch.x)
-        near = (int(d) for d in np.unique(delay) if d < self.n_steps)
+        near = np.unique(delay[delay < self.n_steps]).tolist()
         self.arrives = {d: delay == d for d in near}
         self.w_rec = self._by_delay(self.w["w_rec"])
         cell, record = network.cell, network.run(self.batch.x)
         self.x = self.batch.x.astype(np.float64)
+        check_finite(record.y)
         self.r = np.ascontiguousarray(record.output)
         self.y = record.y
         assert isinstance(cell, LeakyRate)
@@ -130,28 +132,15 @@ class Hessian:
         """Take the errors back through time, and keep what products need of them."""
         result = self.loss(self.y, self.batch.target, self.batch.mask)
         self.value = result.value
-        self.error = self._read_back(result.error.copy())
+        self.error = leak_back(self.kappa, result.error.copy())
         g = self.gain * self.error @ self.w["w_out"]
         self.gi, bias, h = self._back(g, None)
         self.bent = None
         if self.bend is not None:
             self.bent = self.bend * (self.zeta * h if self.outside else g)
         arrays = self._products(self.gi, self.r, self.error) | {"bias": bias}
-        self.gradient = self.coordinates.join(arrays)
-        if self.l2:
-            self.gradient += self.l2 * self.coordinates.join(self.w)
-
-    def _read_out(self, into: np.ndarray) -> np.ndarray:
-        """Apply the leak of the readout forwards in time; in place."""
-        for t in range(1, self.n_steps):
-            into[t] += self.kappa * into[t - 1]
-        return into
-
-    def _read_back(self, error: np.ndarray) -> np.ndarray:
-        """Apply the leak of the readout backwards in time; in place."""
-        for t in range(self.n_steps - 2, -1, -1):
-            error[t] += self.kappa * error[t + 1]
-        return error
+        join = self.coordinates.join
+        self.gradient = join(arrays) + self.l2 * join(self.w)
 
     def _back(
         self, g: np.ndarray, bent: np.ndarray | None
@@ -193,9 +182,9 @@ class Hessian:
         if "w_rec" in wanted:
             arrays["w_rec"] = self._recurrent(gi, r)
         if "w_in" in wanted:
-            arrays["w_in"] = _outer(gi, self.x)
+            arrays["w_in"] = outer(gi, self.x)
         if "w_out" in wanted:
-            arrays["w_out"] = self.gain * _outer(error, r)
+            arrays["w_out"] = self.gain * outer(error, r)
         if "b_out" in wanted:
             arrays["b_out"] = error.sum(axis=(0, 1))
         return arrays
@@ -203,7 +192,7 @@ class Hessian:
     def _recurrent(self, gi: np.ndarray, r: np.ndarray) -> np.ndarray:
         total = np.zeros_like(self.w["w_rec"])
         for d, at in self.arrives.items():
-            total += at * _outer(gi[d:], r[:-d])
+            total += at * outer(gi[d:], r[:-d])
         return total
 
     def product(self, vector: np.ndarray) -> np.ndarray:
@@ -211,7 +200,7 @@ class Hessian:
         v = self.coordinates.split(vector)
         r, u, y = self._along(v)
         error = bend_of_loss(self.loss, self.y, self.batch.mask, y)
-        error = self._read_back(error)
+        error = leak_back(self.kappa, error)
         g = self.gain * error @ self.w["w_out"]
         if "w_out" in v:
             g += self.gain * self.error @ v["w_out"]
@@ -223,9 +212,8 @@ class Hessian:
         if "w_rec" in v:
             arrays["w_rec"] += self._recurrent(self.gi, r)
         if "w_out" in v:
-            arrays["w_out"] += self.gain * _outer(self.error, r)
-        result = self.coordinates.join(arrays)
-        return result + self.l2 * vector if self.l2 else result
+            arrays["w_out"] += self.gain * outer(self.error, r)
+        return self.coordinates.join(arrays) + self.l2 * vector
 
     def _along(
         self, v: dict[str, np.ndarray]
@@ -256,14 +244,8 @@ class Hessian:
         y = self.gain * r @ self.w["w_out"].T
         if "w_out" in v:
             y += self.gain * self.r @ v["w_out"].T
-        return r, u, self._read_out(y + v.get("b_out", 0.0))
+        return r, u, leak_forward(self.kappa, y + v.get("b_out", 0.0))
 
     def dense(self) -> np.ndarray:
         """Return all of the matrix, (size, size): for small networks."""
         return np.stack([self.product(row) for row in np.eye(self.size)], axis=1)
-
-
-def _outer(post: np.ndarray, pre: np.ndarray) -> np.ndarray:
-    """Return the sum over steps and samples of post pre^T."""
-    flat_post = post.reshape(-1, post.shape[2])
-    return flat_post.T @ pre.reshape(-1, pre.shape[2])

@@ -28,6 +28,7 @@ __all__ = [
     "loss_plane",
     "loss_slice",
     "random_direction",
+    "usual_slices",
 ]
 
 Direction = Mapping[str, np.ndarray]
@@ -53,7 +54,8 @@ def random_direction(
 ) -> dict[str, np.ndarray]:
     """Return a Gaussian direction in which every neuron has its own scale.
 
-    The weights into a neuron (a row of (post, pre)) have the norm of those of the
+    It is the filter-wise normalised direction of Li et al. 2018 (arXiv:1712.09913): the
+    weights into a neuron (a row of (post, pre)) have the norm of those of the
     network; a vector of numbers per neuron as a whole.
     """
     rng = np.random.default_rng(rng)
@@ -100,8 +102,8 @@ def loss_slice(
         Arrays by parameter in the convention (post, pre), not all 0, for example
         `Eigenvalue.vector`.
     steps
-        Relative to the length of the weights of these parameters; default 41 from -0.5
-        to 0.5.
+        Relative to the length of the weights of these parameters; default 41 from
+        -0.25 to 0.25.
     threads
         Threads over samples.
 
@@ -110,7 +112,7 @@ def loss_slice(
     InvalidValue
         If the direction is 0, or steps are not finite.
     """
-    given = np.linspace(-0.5, 0.5, 41) if steps is None else steps
+    given = np.linspace(-0.25, 0.25, 41) if steps is None else steps
     along = _checked(given)
     losses = _losses(network, batch, loss, [(direction, along)], threads)
     return LossSlice(along, losses, np.empty(0))
@@ -128,9 +130,9 @@ def loss_plane(
     """Return the loss on the plane of two directions of the same parameters.
 
     `losses[i, j]` is that at steps[i] of the first and steps[j] of the second; default
-    15 from -0.5 to 0.5. Other arguments and errors are those of `loss_slice`.
+    15 from -0.25 to 0.25. Other arguments and errors are those of `loss_slice`.
     """
-    along = _checked(np.linspace(-0.5, 0.5, 15) if steps is None else steps)
+    along = _checked(np.linspace(-0.25, 0.25, 15) if steps is None else steps)
     first, second = directions
     same = set(first) == set(second)
     rule, got = "must have the same parameters", (tuple(first), tuple(second))
@@ -138,6 +140,31 @@ def loss_plane(
     axes = [(first, along), (second, along)]
     losses = _losses(network, batch, loss, axes, threads)
     return LossSlice(along, losses, along)
+
+
+def usual_slices(
+    network: RecurrentNetwork,
+    batch: Batch,
+    loss: Loss,
+    directions: Mapping[str, Direction],
+    *,
+    rng: int | np.random.Generator = 0,
+    threads: int = 1,
+) -> dict[str, LossSlice]:
+    """Return slices along the given directions, the gradient and a random direction.
+
+    All move w_rec. Directions that are 0 are left out.
+    """
+    found = {
+        **directions,
+        "gradient": gradient_direction(network, batch, loss),
+        "random": random_direction(network, rng=rng),
+    }
+    return {
+        name: loss_slice(network, batch, loss, direction, threads=threads)
+        for name, direction in found.items()
+        if any(array.any() for array in direction.values())
+    }
 
 
 def _checked(steps: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -101,7 +101,8 @@ def rule_component(
 
     result = loss(record.y, batch.target, batch.mask)
     symmetric = LearningSignal(result.error, other.params.w_out.T)
-    if rule.info.signal == "local" and not isinstance(feedback, Feedback):
+    kind = feedback.kind if isinstance(feedback, Feedback) else feedback
+    if rule.info.signal == "local" and kind != "local":
         feedback = "local"
     if not isinstance(feedback, Feedback):
         feedback = Feedback(feedback)

@@ -1,4 +1,4 @@
-"""Second derivatives of losses and activations, elementwise."""
+"""Second derivatives of losses and activations, and sums that they are put into."""
 
 from __future__ import annotations
 
@@ -12,21 +12,45 @@ from spikelearn.learning.losses import (
     step_weights,
 )
 
-__all__ = ["bend_of_loss", "check_loss", "derivatives", "error_of_loss"]
+__all__ = [
+    "bend_of_loss",
+    "check_finite",
+    "check_loss",
+    "derivatives",
+    "error_of_loss",
+    "leak_back",
+    "leak_forward",
+    "outer",
+]
 
 
-def check_loss(loss: Loss) -> None:
+def check_loss(loss: Loss, l2: float = 0.0) -> None:
     """Refuse losses whose second derivative is not known here.
 
     Raises
     ------
     InvalidValue
-        If the loss is neither `Classification` nor `Regression`.
+        If the loss is neither `Classification` nor `Regression`, or the strength of the
+        decay is negative or infinite.
     """
     known = isinstance(loss, Classification | Regression)
     hint = "A reward task draws its answers; its loss is not a function of the weights."
     rule = "must be Classification or Regression"
     require(known, "loss of a Hessian", rule, type(loss).__name__, hint)
+    require(0 <= l2 < np.inf, "l2", "must be >= 0 and finite", l2)
+
+
+def check_finite(y: np.ndarray) -> None:
+    """Refuse readouts that left the numbers.
+
+    Raises
+    ------
+    InvalidValue
+        If one is NaN or infinite.
+    """
+    hint = "The network runs away: lower its gain or shorten the trial."
+    finite = bool(np.isfinite(y).all())
+    require(finite, "readout", "must be finite", "NaN or infinity", hint)
 
 
 def error_of_loss(
@@ -83,3 +107,24 @@ def derivatives(activation: str, u: np.ndarray) -> tuple[np.ndarray, np.ndarray 
         return slope, -2.0 * f * slope
     f = 0.5 * (1.0 + np.tanh(0.5 * u))
     return f, f * (1.0 - f)
+
+
+def leak_forward(kappa: float, into: np.ndarray) -> np.ndarray:
+    """Return y[t] = kappa y[t-1] + into[t], in place of `into`."""
+    for t in range(1, len(into)):
+        into[t] += kappa * into[t - 1]
+    return into
+
+
+def leak_back(kappa: float, error: np.ndarray) -> np.ndarray:
+    """Return e[t] = error[t] + kappa e[t+1], in place of `error`."""
+    for t in range(len(error) - 2, -1, -1):
+        error[t] += kappa * error[t + 1]
+    return error
+
+
+def outer(post: np.ndarray, pre: np.ndarray) -> np.ndarray:
+    """Return the sum over steps and samples of post pre^T, of (T, B, n) arrays."""
+    flat_post = post.reshape(-1, post.shape[2])
+    product: np.ndarray = flat_post.T @ pre.reshape(-1, pre.shape[2])
+    return product

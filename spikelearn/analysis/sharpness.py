@@ -41,7 +41,8 @@ class Sharpness:
     Attributes
     ----------
     mean, error
-        E[L(w + xi)] - L(w) over draws, and the standard error of the mean.
+        E[L(w + xi)] - L(w) over draws, and the standard error of the mean; infinite if
+        the network runs away in one of them.
     loss
         L(w).
     draws
@@ -139,7 +140,9 @@ def sharpness(
             coordinates.write(other, weights + sign * noise)
             both.append(loss_at(other, batch, loss, threads=threads))
         growth[draw] = np.mean(both) - at_rest
-    error = float(growth.std(ddof=1) / np.sqrt(draws))
+    error = np.inf
+    if np.isfinite(growth).all():
+        error = float(growth.std(ddof=1) / np.sqrt(draws))
     return Sharpness(float(growth.mean()), error, at_rest, draws, kind)
 
 
@@ -180,8 +183,10 @@ def sharpness_by_bits(
 def loss_at(
     network: RecurrentNetwork, batch: Batch, loss: Loss, *, threads: int = 1
 ) -> float:
-    """Return the loss of a network on a batch."""
+    """Return the loss of a network on a batch; infinity where it runs away."""
     record = network.run(batch.x, keep_distance=False, threads=threads)
+    if not np.isfinite(record.y).all():
+        return np.inf
     return loss(record.y, batch.target, batch.mask).value
 
 

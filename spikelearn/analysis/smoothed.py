@@ -26,7 +26,14 @@ import numpy as np
 
 from spikelearn.analysis.coordinates import Coordinates
 from spikelearn.analysis.lyapunov import in_float64
-from spikelearn.analysis.second_derivatives import check_loss, error_of_loss
+from spikelearn.analysis.second_derivatives import (
+    check_finite,
+    check_loss,
+    error_of_loss,
+    leak_back,
+    leak_forward,
+    outer,
+)
 from spikelearn.errors import require
 from spikelearn.learning.losses import Loss
 from spikelearn.memory import require_fits
@@ -96,8 +103,7 @@ class Smoothed:
     ) -> None:
         where, rule = "Smoothed.network", "must have spiking cells"
         require(network.spiking, where, rule, "rate units", "They have a Hessian.")
-        check_loss(loss)
-        require(0 <= l2 < np.inf, "l2", "must be >= 0 and finite", l2)
+        check_loss(loss, l2)
         n_steps, n_samples = batch.x.shape[:2]
         per_sample = 16 * n_steps * (ROWS * network.n_rec + 6 * network.n_out)
         n_bytes = per_sample * n_samples
@@ -107,6 +113,7 @@ class Smoothed:
         self.batch, self.loss, self.l2 = batch, loss, l2
         self._read(in_float64(network))
         path = self._forward(self.w)
+        check_finite(path.y)
         self.value = loss(path.y, batch.target, batch.mask).value
         self.gradient = self._vector(self.w)
 
@@ -165,9 +172,7 @@ class Smoothed:
             z[t] = s[t] * self._ready(z, t)
             before = v[t] * (1 - z[t]) if cell.reset_to_zero else v[t]
         y = self.gain * z @ w["w_out"].T + w["b_out"]
-        for t in range(1, len(y)):
-            y[t] += self.kappa * y[t - 1]
-        return _Path(v, s, slope, z, y)
+        return _Path(v, s, slope, z, leak_forward(self.kappa, y))
 
     def _ready(self, z: np.ndarray, t: int, without: int = 0) -> np.ndarray | float:
         """Return prod_k (1 - z[t-k]) over the steps that silence, but one of them."""
@@ -181,8 +186,7 @@ class Smoothed:
         """Return the gradient of the loss by name; the weights may be complex."""
         cell, path, batch = self.cell, self._forward(w), self.batch
         error = error_of_loss(self.loss, path.y, batch.target, batch.mask)
-        for t in range(len(error) - 2, -1, -1):
-            error[t] += self.kappa * error[t + 1]
+        error = leak_back(self.kappa, error)
         gz = self.gain * error @ w["w_out"]
         hops = {d: w["w_rec"] * at for d, at in self.arrives.items()}
         gi, bias = np.zeros_like(gz), np.zeros(gz.shape[2], gz.dtype)
@@ -210,16 +214,11 @@ class Smoothed:
             bias += gv.sum(axis=0)
         rec = np.zeros(w["w_rec"].shape, gz.dtype)
         for d, at in self.arrives.items():
-            rec += at * _outer(gi[d:], path.z[:-d])
+            rec += at * outer(gi[d:], path.z[:-d])
         return {
-            "w_in": _outer(gi, self.x),
+            "w_in": outer(gi, self.x),
             "w_rec": rec,
-            "w_out": self.gain * _outer(error, path.z),
+            "w_out": self.gain * outer(error, path.z),
             "b_out": error.sum(axis=(0, 1)),
             "bias": bias,
         }
-
-
-def _outer(post: np.ndarray, pre: np.ndarray) -> np.ndarray:
-    """Return the sum over steps and samples of post pre^T."""
-    return post.reshape(-1, post.shape[2]).T @ pre.reshape(-1, pre.shape[2])

@@ -19,7 +19,7 @@ import numpy as np
 
 from spikelearn.analysis.coordinates import Coordinates
 from spikelearn.analysis.lyapunov import in_float64
-from spikelearn.analysis.second_derivatives import check_loss
+from spikelearn.analysis.second_derivatives import check_finite, check_loss
 from spikelearn.errors import require
 from spikelearn.learning.losses import Loss
 from spikelearn.learning.rules import BPTT
@@ -58,8 +58,7 @@ class SurrogateField:
         step: float = STEP,
         threads: int = 1,
     ) -> None:
-        check_loss(loss)
-        require(0 <= l2 < np.inf, "l2", "must be >= 0 and finite", l2)
+        check_loss(loss, l2)
         require(0 < step < np.inf, "step", "must be > 0 and finite", step)
         self.network = in_float64(network)
         self.batch, self.loss, self.l2 = batch, loss, l2
@@ -74,6 +73,7 @@ class SurrogateField:
         network, batch, rule = self.network, self.batch, BPTT()
         self.coordinates.write(network, weights)
         record = network.run(batch.x, threads=self.threads)
+        check_finite(record.y)
         error = self.loss(record.y, batch.target, batch.mask).error
         signal = LearningSignal(error, network.params.w_out.T)
         found = rule.gradients(network, record, signal, self.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,8 +10,17 @@ import typer
 
 from spikelearn import runs
 from spikelearn.errors import InvalidValue
+from spikelearn.learning.rules import RULES, Rule
+from spikelearn.runs.build import build_rule
 
-__all__ = ["Given", "SeedOption", "TaskOption", "ValuesArgument", "configuration"]
+__all__ = [
+    "Given",
+    "SeedOption",
+    "TaskOption",
+    "ValuesArgument",
+    "chosen_rules",
+    "configuration",
+]
 
 ValuesArgument = Annotated[
     list[str] | None,
@@ -78,3 +88,38 @@ def configuration(
             "(See: spikelearn tasks.)"
         )
     return runs.resolve_config(given.content, given.overrides)
+
+
+def chosen_rules(text: str | None, config: runs.RunConfig) -> list[Rule]:
+    """Return the rules that a text names, or all; the configured one has its options.
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+        If there is no such rule or option, or an option is not key=value.
+    """
+    learning = config.learning
+    configured = {learning.rule: learning.options}
+    if text is None:
+        return [build_rule(name, **configured.get(name, {})) for name in RULES]
+    chosen = []
+    for item in text.split(","):
+        name, *options = item.strip().split(":")
+        given = dict(configured.get(name, {}))
+        for option in options:
+            key, equals, raw = option.partition("=")
+            if not equals:
+                raise InvalidValue(
+                    f"--rules must have options of the form key=value; got {option!r}. "
+                    "(For example mdgl:variant=one-hop.)"
+                )
+            given[key] = _value(raw)
+        chosen.append(build_rule(name, **given))
+    return chosen
+
+
+def _value(raw: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,10 +30,11 @@ from spikelearn.cli._configuration import (
     SeedOption,
     TaskOption,
     ValuesArgument,
+    chosen_rules,
 )
 from spikelearn.errors import InvalidValue
 from spikelearn.files import write_json
-from spikelearn.learning.rules import BPTT, RULES, Rule
+from spikelearn.learning.rules import BPTT
 from spikelearn.network import CELLS, RecurrentNetwork
 from spikelearn.report.alignment_map import lag_label, write_alignment_map
 from spikelearn.report.charts import check_figure
@@ -42,7 +42,6 @@ from spikelearn.runs import RunConfig, resolve_config
 from spikelearn.runs.build import (
     build_loss,
     build_network,
-    build_rule,
     build_trainer,
 )
 from spikelearn.tasks import Task
@@ -144,7 +143,7 @@ def gradcheck(
     several = len(configs) > 1
     groups, skipped = [], []
     for config in configs:
-        chosen = _chosen(rules, config)
+        chosen = chosen_rules(rules, config)
         network, made = _network(config, iterations, threads)
         reasons = [reason_against(rule, network, made.kind) for rule in chosen]
         against = [reason for reason in reasons if reason is not None]
@@ -207,35 +206,6 @@ def _network(
         for _ in range(iterations):
             progress(trainer.step())
     return trainer.network, trainer.task
-
-
-def _chosen(text: str | None, config: RunConfig) -> list[Rule]:
-    """Return the rules of --rules, or all; the configured one has its options."""
-    learning = config.learning
-    configured = {learning.rule: learning.options}
-    if text is None:
-        return [build_rule(name, **configured.get(name, {})) for name in RULES]
-    chosen = []
-    for item in text.split(","):
-        name, *options = item.strip().split(":")
-        given = dict(configured.get(name, {}))
-        for option in options:
-            key, equals, raw = option.partition("=")
-            if not equals:
-                raise InvalidValue(
-                    f"--rules must have options of the form key=value; got {option!r}. "
-                    "(For example mdgl:variant=one-hop.)"
-                )
-            given[key] = _value(raw)
-        chosen.append(build_rule(name, **given))
-    return chosen
-
-
-def _value(raw: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        return raw
 
 
 def _rows(groups: Sequence[Sequence[Alignment]]) -> list[dict[str, Any]]:

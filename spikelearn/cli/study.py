@@ -23,7 +23,9 @@ from spikelearn.cli._common import (
     progress_bar,
 )
 from spikelearn.errors import require
+from spikelearn.report.generalization import write_generalization
 from spikelearn.report.init_gain import write_init_gain
+from spikelearn.report.oja import write_oja
 from spikelearn.report.rich_lazy import write_rich_lazy
 from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
 
@@ -40,6 +42,8 @@ dictionaries.
 REPORTS: dict[str, Report] = {
     "init-gain": write_init_gain,
     "rich-lazy": write_rich_lazy,
+    "generalization": write_generalization,
+    "oja": write_oja,
 }
 """The reports by name of the study; a study need not have one."""
 

@@ -19,7 +19,7 @@ from spikelearn.connectivity.dense import (
     orthogonal,
 )
 from spikelearn.connectivity.masks import no_self_connections, random_mask, stack
-from spikelearn.connectivity.matching import MATCHES, match, spectral_radius
+from spikelearn.connectivity.matching import MATCHES, match
 from spikelearn.connectivity.motifs import motif_excess, motifs
 from spikelearn.connectivity.nulls import (
     NULLS,
@@ -28,6 +28,7 @@ from spikelearn.connectivity.nulls import (
     spectrum_matched,
 )
 from spikelearn.connectivity.sparse import dale, erdos_renyi
+from spikelearn.connectivity.spectrum import eigenvalues, spectral_radius
 from spikelearn.connectivity.stored import CONNECTOMES
 from spikelearn.connectivity.text import parse_with
 from spikelearn.connectivity.weights import gaussian_weights, obey_dale
@@ -47,6 +48,7 @@ __all__ = [
     "dale",
     "degree_preserving",
     "delayed",
+    "eigenvalues",
     "erdos_renyi",
     "gaussian",
     "gaussian_weights",

@@ -13,16 +13,12 @@ from collections.abc import Callable
 import numpy as np
 
 from spikelearn.connectivity.base import Connectivity, number
+from spikelearn.connectivity.spectrum import spectral_radius
 from spikelearn.errors import require, unknown_name
 
-__all__ = ["MATCHES", "match", "spectral_radius"]
+__all__ = ["MATCHES", "match"]
 
 SMALLEST_RADIUS = 1e-6  # of the norm: rounding gives nilpotent matrices such radii
-
-
-def spectral_radius(weights: np.ndarray) -> float:
-    """Return the largest absolute eigenvalue."""
-    return float(np.abs(np.linalg.eigvals(weights)).max())
 
 
 def _frobenius(weights: np.ndarray) -> float:

@@ -130,4 +130,4 @@ class spectrum_matched(Family):
         return Connectivity((left * values) @ right.T, dense, delay=made.delay)
 
 
-NULLS: tuple[type[Family], ...] = (shuffle, degree_preserving, spectrum_matched)
+NULLS = (shuffle, degree_preserving, spectrum_matched)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spikelearn.errors import InvalidValue, require
+from spikelearn.kernels.vector import aligned_empty
 from spikelearn.learning.flossing import Flossing
 from spikelearn.network import Record, RecurrentNetwork
 from spikelearn.network.tangent import Linearised
@@ -22,6 +23,7 @@ from spikelearn.network.tangent import Linearised
 __all__ = ["LyapunovMatch", "largest_exponent", "match_lyapunov"]
 
 UNCOUNTED, PASSES = 4, 12  # of tangents through the trials, to settle and in all
+FEWEST_STEPS = 50  # of a pass, which takes short trials several times
 MOST_STEPS = 60  # of flossing
 OCTAVES = 8  # factors that are tried lie within 2^-8 and 2^8
 BISECTIONS = 30
@@ -49,8 +51,9 @@ def largest_exponent(
 
     That of the voltages, without reset and with the pseudo-derivative of `Flossing`,
     as the mean over trials x (T, B, n_in) that each begin at the zero state. Tangents
-    are carried from the end of a trial to its beginning and go through it twelve times;
-    the last eight count, because the growth of one pass may swing for ever.
+    are carried from the end of a trial to its beginning, twelve times or more if it is
+    short; all but the first third counts, because the growth of one trial may swing for
+    ever.
 
     Raises
     ------
@@ -60,8 +63,7 @@ def largest_exponent(
     """
     linearised = Linearised(network, Flossing().jacobian)
     vectors = linearised.start(x.shape[1], 1, np.random.default_rng(rng))
-    record = network.run(x, threads=threads)
-    return _growth(linearised, record, vectors, threads)
+    return _growth(linearised, _trials(network, x, threads), vectors, threads)
 
 
 def _growth(
@@ -73,6 +75,21 @@ def _growth(
         for _ in range(PASSES)
     ]
     return float(np.mean(means[UNCOUNTED:]))
+
+
+def _trials(network: RecurrentNetwork, x: np.ndarray, threads: int) -> Record:
+    """Return the record of trials, for tangents several times if they are short."""
+    record = network.run(x, threads=threads)
+    times = -(-FEWEST_STEPS // record.n_steps)
+    if times == 1:
+        return record
+    once = record.trajectory.distance
+    distance = aligned_empty(
+        (len(once), times * once.shape[1], once.shape[2]), once.dtype
+    )
+    distance[...] = np.tile(once, (1, times, 1))
+    trajectory = record.trajectory._replace(distance=distance)
+    return replace(record, y=np.tile(record.y, (times, 1, 1)), trajectory=trajectory)
 
 
 def match_lyapunov(
@@ -120,7 +137,7 @@ def match_lyapunov(
     rule = "must be asked of weights that are not all 0"
     require(norm > 0, "match.lyapunov", rule, norm, "There is nothing to scale.")
     Flossing(term="scaling").check(network)
-    seed = int(np.random.default_rng(rng).integers(2**63))
+    seed = rng if isinstance(rng, int) else int(rng.integers(2**63))
 
     def exponent(factor: float) -> float | None:
         network.params.w_rec[...] = factor * weights
@@ -164,7 +181,7 @@ def _flossed(
     for _ in range(MOST_STEPS):
         linearised = Linearised(network, flossing.jacobian)
         try:
-            record = network.run(x, threads=threads)
+            record = _trials(network, x, threads)
             state["exponents"][0] = _growth(
                 linearised, record, state["vectors"], threads
             )

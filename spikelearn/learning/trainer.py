@@ -24,7 +24,7 @@ from spikelearn.memory import fits_surely, memory_limit_bytes
 from spikelearn.network import AnyRecord, Params, Record, RecurrentNetwork
 from spikelearn.tasks import Batch, Task
 
-__all__ = ["SCHEDULES", "StepMetrics", "Trainer"]
+__all__ = ["SCHEDULES", "StepMetrics", "Trainer", "learning_rate_scale"]
 
 SCHEDULES = ("constant", "cosine")
 # Entropy beside the seed: of the feedback matrix, of actions, of noisy signals.
@@ -330,7 +330,7 @@ class Trainer:
 
         Else they would go on to shift a network that cannot learn to follow any more.
         """
-        scale = self._learning_rate_scale()
+        scale = learning_rate_scale(self.schedule, self.iteration, self.iterations)
         if self.flossing is not None and self.flossing.continuous:
             self._apply_flossing(cast(Record, record), scale)
         else:
@@ -453,7 +453,7 @@ class Trainer:
         self._check_finite(loss, norm)
         if self.clip_norm > 0:
             clip_gradients(gradients, self.clip_norm)
-        scale = self._learning_rate_scale()
+        scale = learning_rate_scale(self.schedule, self.iteration, self.iterations)
         before = network.params.w_out.copy()
         state, threads = self.optimizer_state, self.threads
         self.optimizer.step(learned, gradients, state, scale, threads)
@@ -495,12 +495,6 @@ class Trainer:
                 f"gradient; got loss {loss:g}, gradient norm {norm:g}. (Lower "
                 "optimizer.lr or set optimizer.clip_norm.)"
             )
-
-    def _learning_rate_scale(self) -> float:
-        if self.schedule == "constant":
-            return 1.0
-        progress = min(self.iteration / self.iterations, 1.0)
-        return 0.5 * (1.0 + float(np.cos(np.pi * progress)))
 
     def evaluate(self, split: str, size: int | None = None) -> Evaluation:
         """Score the present weights on a split of the task."""
@@ -553,3 +547,11 @@ class Trainer:
             self.backend.load_state({k: state[f"backend/{k}"] for k in names})
         self.feedback.matrix = np.array(state["feedback"])
         self.iteration = int(state["iteration"])
+
+
+def learning_rate_scale(schedule: str, iteration: int, iterations: int) -> float:
+    """Return the factor of the learning rate: 1, or (1 + cos(pi progress)) / 2."""
+    if schedule == "constant":
+        return 1.0
+    progress = min(iteration / iterations, 1.0)
+    return 0.5 * (1.0 + float(np.cos(np.pi * progress)))

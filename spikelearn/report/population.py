@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spikelearn.analysis import eigenvalues
+from spikelearn.connectivity import eigenvalues
 from spikelearn.report.charts import COLOURS, WIDTH, Chart, csv_text, render
 from spikelearn.report.html import plural
 from spikelearn.report.material import Activity
@@ -273,6 +273,8 @@ def _structure(run: Run) -> str:
     """Return what makes the recurrent matrix other than independent weights."""
     network = run.network
     found = []
+    if run.config.network.connectivity is not None:
+        return f"the family {run.config.network.connectivity:.80}"
     if network.signs is not None:
         found.append("signs by Dale's law")
     if len(network.layers) > 1:

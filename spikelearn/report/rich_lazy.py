@@ -190,11 +190,11 @@ def _short(init: str) -> str:
 def _before(rows: Sequence[Row]) -> Markup:
     """Return what the initial matrices were, by family, matching and gain."""
     columns = {
-        "norm": "norm",
-        "spectral radius": "radius",
+        "norm": "frobenius",
+        "spectral radius": "spectral_radius",
         "eigenvalue rank": "eigenvalue_rank",
         "stable rank": "stable_rank",
-        "exponent per step": "lam_start",
+        "exponent per step": "exponent_start",
     }
     lines: dict[str, dict[str, float | None]] = {}
     for name in dict.fromkeys(map(_name, rows)):

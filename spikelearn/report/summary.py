@@ -111,6 +111,10 @@ def _structure(run: Run) -> list[str]:
         words.append("without recurrent connections")
     if section.density != 1:
         words.append(f"recurrent density {section.density:g}")
+    if section.connectivity is not None:
+        words.append(f"recurrent connectivity {section.connectivity:.80}")
+    if section.match is not None:
+        words.append(f"matched by {section.match.replace('_', ' ')}")
     least, most = int(np.min(network.delay)), int(np.max(network.delay))
     if most > 1:
         steps = str(most) if least == most else f"{least} to {most}"

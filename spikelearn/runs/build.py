@@ -30,6 +30,7 @@ from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, Surrogate
 from spikelearn.network.cells import Cells
 from spikelearn.network.model import RecurrentNetwork
 from spikelearn.runs.config import RunConfig
+from spikelearn.runs.connecting import draw_connectivity, match_network
 from spikelearn.tasks import Task
 
 __all__ = ["Hardware", "build_loss", "build_network", "build_rule", "build_trainer"]
@@ -51,11 +52,12 @@ def _weights(config: RunConfig, task: Task) -> int:
 
 
 def _weight_bytes(config: RunConfig, task: Task) -> int:
-    """Return the bytes of weights, their float64 draw, the masks and the delays."""
+    """Return the bytes of weights, their float64 draws, the masks and the delays."""
     pairs = config.network.n_rec**2
     weights = _weights(config, task)
     delays = 0 if config.network.longest_delay is None else 12 * pairs
-    return weights * (_itemsize(config) + 1) + 8 * pairs + delays
+    draws = 0 if config.network.connectivity is None else 5 * 8 * pairs
+    return weights * (_itemsize(config) + 1) + 8 * pairs + delays + draws
 
 
 def _training_bytes(config: RunConfig, task: Task) -> int:
@@ -114,12 +116,19 @@ def _require_memory(where: str, needed: int) -> None:
     require(needed <= memory, where, rule, f"{needed / GIB:.1f} GiB", hint)
 
 
-def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
+def build_network(
+    config: RunConfig, task: Task, *, matched: bool = True
+) -> RecurrentNetwork:
     """Return the network of a configuration, with its initial weights.
+
+    Parameters
+    ----------
+    matched
+        Whether the exponent is matched, if asked for: others are loaded else.
 
     Raises
     ------
-    InvalidValue
+    UnknownName, InvalidValue
         If a value is wrong, a weight is not finite, or memory does not suffice.
     """
     section = config.network
@@ -127,7 +136,11 @@ def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
     _require_memory(where, _weight_bytes(config, task))
     n = section.n_rec
     streams = np.random.SeedSequence(config.training.seed).spawn(3)
-    structure = _structure(config, task, streams[1:])
+    drawn = draw_connectivity(config, task)
+    if drawn is None:
+        structure, w_rec = _structure(config, task, streams[1:]), None
+    else:
+        structure, w_rec = drawn.structure(), drawn.weights
     network = RecurrentNetwork(
         task.n_in,
         n,
@@ -140,11 +153,14 @@ def build_network(config: RunConfig, task: Task) -> RecurrentNetwork:
     )
     rng = np.random.default_rng(streams[0])
     with np.errstate(over="ignore", invalid="ignore"):
-        network.initialise(rng, section.gain, section.gain_in, section.gain_out)
+        gains = (section.gain, section.gain_in, section.gain_out)
+        network.initialise(rng, *gains, w_rec=w_rec)
     for gain, name in (("gain", "w_rec"), ("gain_in", "w_in"), ("gain_out", "w_out")):
         finite = bool(np.isfinite(getattr(network.params, name)).all())
         rule = f"must give weights that are finite in {network.dtype}"
         require(finite, f"network.{gain}", rule, getattr(section, gain))
+    if matched:
+        match_network(config, network, task)
     return network
 
 
@@ -241,7 +257,7 @@ def build_trainer(
         f"{task.n_steps} time steps"
     )
     _require_memory(where, _training_bytes(config, task))
-    network = build_network(config, task)
+    network = build_network(config, task, matched=weights is None)
     if weights is not None:
         network.params.load(weights)
         network.constrain()

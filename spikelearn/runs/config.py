@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spikelearn import tasks
+from spikelearn.connectivity import parse
 from spikelearn.errors import (
     FileAccessError,
     FileFormatError,
@@ -59,6 +60,12 @@ class NetworkConfig(_Section):
     two. The first `excitatory_fraction` of each layer is excitatory, the rest
     inhibitory (Dale's law), and these are the cell types unless `cell_types` lists
     others. `input_scaling` defaults to the cell's own: "unit" if it spikes, or "leak".
+
+    `connectivity` is a family of recurrent matrices (`spikelearn.connectivity`), such
+    as "low_rank(rank=1)", times `gain`; it takes the place of the keys on density,
+    layers, delays and types. `match` scales it until "frobenius", "spectral_radius" or
+    "lyapunov" is `match_value`, by default that of a Gaussian draw of the same gain and
+    seed.
     """
 
     cell: Literal["LIF", "ALIF", "rate"] = "ALIF"
@@ -86,6 +93,9 @@ class NetworkConfig(_Section):
     gain_in: float = 1.0
     gain_out: float = 1.0
     density: float = Field(1.0, gt=0, le=1)
+    connectivity: str | None = None
+    match: Literal["frobenius", "spectral_radius", "lyapunov"] | None = None
+    match_value: float | None = None
     surrogate: str = "triangular"
     gamma: float = 0.3
     width: float = 1.0
@@ -291,6 +301,10 @@ def resolve_config(
     _merge(merged, _made(task).recommended)
     _merge(merged, given)
     merged["task"] = {"name": task["name"]} | _parameters(_made(merged["task"]))
+    network = merged.get("network", {})
+    if isinstance(network.get("connectivity"), str):
+        # with the tables that its text names, so that a run is complete
+        network["connectivity"] = str(parse(network["connectivity"]))
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:

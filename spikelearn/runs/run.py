@@ -202,7 +202,7 @@ def load_run(path: str | Path) -> Run:
 
 def _load(folder: RunFolder, config: RunConfig, *, unchanged: bool = False) -> Run:
     task = tasks.make(config.task.name, **config.task.parameters())
-    network = build_network(config, task)
+    network = build_network(config, task, matched=False)
     if unchanged:
         _check_unchanged(folder, config)
     state = _read_state(folder, network)

@@ -12,7 +12,9 @@ from spikelearn.studies.engine import (
     status,
 )
 from spikelearn.studies.executors import dask, processes
+from spikelearn.studies.generalization import rules_and_generalization
 from spikelearn.studies.init_gain import initial_gains
+from spikelearn.studies.oja import oja_study
 from spikelearn.studies.rich_lazy import initial_connectivity
 
 __all__ = [
@@ -35,5 +37,7 @@ __all__ = [
 STUDIES: dict[str, StudyFactory] = {
     "init-gain": initial_gains,
     "rich-lazy": initial_connectivity,
+    "generalization": rules_and_generalization,
+    "oja": oja_study,
 }
 """The studies by name: one file each, and one line here."""

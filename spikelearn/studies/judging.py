@@ -15,7 +15,7 @@ import numpy as np
 from spikelearn.studies.base import Claim, Row, Verdict
 from spikelearn.studies.statistics import mean_over_seeds
 
-__all__ = ["judged", "over_parts", "part_name", "parts_of"]
+__all__ = ["AGREEING", "judged", "over_parts", "part_name", "parts_of"]
 
 AGREEING = 0.75  # share of parts with the sign of the claim
 

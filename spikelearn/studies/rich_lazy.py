@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from spikelearn import connectivity, tasks
 from spikelearn.analysis.lyapunov import in_float64
 from spikelearn.analysis.regime import learning_steps, regime
-from spikelearn.analysis.structure import effective_ranks
+from spikelearn.analysis.structure import describe
 from spikelearn.errors import InvalidValue
 from spikelearn.learning.losses import Classification
 from spikelearn.learning.matching import largest_exponent, match_lyapunov
@@ -44,6 +44,14 @@ LEARNED = ("w_in", "w_rec", "w_out")
 WORST_LOSS = 10 * float(np.log(3.0))  # where losses are cut: ten times that of a guess
 TEST_TRIALS = 512
 EXPONENT_TRIALS = 32
+STRUCTURE = (
+    "frobenius",
+    "spectral_radius",
+    "eigenvalue_rank",
+    "entropy_rank",
+    "stable_rank",
+    "participation_ratio",
+)
 RANKS = ("low_rank(1)", "low_rank(30)", "low_rank(100)", "gaussian")
 """Initial matrices from one draw of each seed; the full draw has rank 300."""
 FAMILIES = (
@@ -206,14 +214,12 @@ def train_one(unit: Unit) -> dict[str, Any]:
     except InvalidValue as error:  # an exponent out of reach
         return {"unmatched": str(error), "diverged": False}
     before = _copy(network)
-    start = {
-        "norm": float(np.linalg.norm(network.params.w_rec)),
-        "radius": connectivity.spectral_radius(network.params.w_rec),
-        **effective_ranks(network.params.w_rec),
-        "lam_start": _exponent(network, batch),
-    }
+    x = batch.x[:, :EXPONENT_TRIALS]
+    structure = describe(in_float64(network), x).to_dict()
+    start = {name: structure[name] for name in STRUCTURE}
+    start["exponent_start"] = structure["lyapunov"]
     losses = _train(trainer)
-    end = _exponent(network, batch) if np.isfinite(losses).all() else None
+    end = _exponent(network, x) if np.isfinite(losses).all() else None
     if end is None:  # ran away, perhaps into silence
         return start | {"diverged": True, "test_loss": WORST_LOSS}
     steps = learning_steps(batch)
@@ -237,7 +243,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
         **{f"ka_{_word(k)}": v for k, v in found.kernel_alignment.items()},
         **{f"rule_{_word(k)}": v for k, v in found.rule_alignment.items()},
         **{f"target_{_word(k)}": v for k, v in found.kernel_target_alignment.items()},
-        "lam_end": end,
+        "exponent_end": end,
     }
 
 
@@ -324,10 +330,10 @@ def _copy(network: RecurrentNetwork) -> RecurrentNetwork:
     return copy
 
 
-def _exponent(network: RecurrentNetwork, batch: Batch) -> float | None:
+def _exponent(network: RecurrentNetwork, x: np.ndarray) -> float | None:
     """Return the largest exponent; None of a network that passes no change on."""
     with contextlib.suppress(InvalidValue):
-        return largest_exponent(in_float64(network), batch.x[:, :EXPONENT_TRIALS])
+        return largest_exponent(in_float64(network), x)
     return None
 
 

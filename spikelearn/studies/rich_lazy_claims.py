@@ -126,8 +126,8 @@ def _by_rank(rows: list[Row], group: str, words: str) -> list[Claim]:
             above=not measure.rich_is_larger,
             test="Spearman correlation over initial ranks, within a seed",
             by_rank=_means(rows, measure.column),
-            exponent_by_rank=_means(rows, "lam_start"),
-            radius_by_rank=_means(rows, "radius"),
+            exponent_by_rank=_means(rows, "exponent_start"),
+            radius_by_rank=_means(rows, "spectral_radius"),
             diverged=sum(bool(row["diverged"]) for row in rows),
         )
         found.append(claim)

@@ -7,12 +7,10 @@ import pytest
 
 from spikelearn.analysis import (
     active_fraction,
-    eigenvalues,
+    activity_dimensions,
     firing_rates,
     interspike_cv,
-    spectral_radius,
 )
-from spikelearn.connectivity import gaussian_weights
 from spikelearn.errors import InvalidValue
 from spikelearn.network import LIF, LeakyReadout, RecurrentNetwork
 from tests.helpers import make_input, make_network
@@ -90,38 +88,20 @@ def test_cv_of_a_silent_network_is_nan():
     assert np.isnan(cv).all()
 
 
-def test_eigenvalues_of_a_rotation_and_scaling():
-    angle = 0.3
-    block = 2.0 * np.array(
-        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    )
-    matrix = np.zeros((3, 3))
-    matrix[:2, :2], matrix[2, 2] = block, -1.0
-    values = eigenvalues(matrix)
-    np.testing.assert_allclose(np.abs(values), [2.0, 2.0, 1.0], rtol=1e-12)
-    expected = 2.0 * np.exp(1j * np.array([-angle, angle]))
-    np.testing.assert_allclose(
-        values[:2][np.argsort(values[:2].imag)], expected, rtol=1e-12
-    )
-    assert spectral_radius(matrix) == pytest.approx(2.0)
-
-
-def test_eigenvalues_fill_the_disc_of_the_gain():
-    matrix = gaussian_weights(300, 300, 1.4, np.random.default_rng(1))
-    modulus = np.abs(eigenvalues(matrix))
-    assert spectral_radius(matrix) == pytest.approx(1.4, rel=0.1)
-    inside = np.mean(modulus < 1.4 * np.sqrt(0.5))
-    assert inside == pytest.approx(0.5, abs=0.06)
-
-
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        (np.zeros((2, 3)), r"must have shape \(n, n\); got \(2, 3\)"),
-        (np.zeros((0, 0)), "must have shape"),
-        (np.array([[np.nan]]), "must be finite"),
-    ],
-)
-def test_eigenvalues_refuse_what_is_not_a_matrix(matrix, message):
-    with pytest.raises(InvalidValue, match=message):
-        eigenvalues(matrix)
+def test_dimensions_against_known_spectra():
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    three = np.concatenate([np.eye(6)[:3], -np.eye(6)[:3]])
+    output = (three @ axes.T)[:, None, :]
+    assert activity_dimensions(output) == pytest.approx((3.0, 3.0))
+    output = output * np.ones((1, 4, 1))
+    assert activity_dimensions(output) == pytest.approx((3.0, 3.0))
+    line = np.outer(np.arange(8.0), axes[0])[:, None, :]
+    assert activity_dimensions(line) == pytest.approx((1.0, 1.0))
+    uneven = np.diag([2.0, 1.0])
+    both = np.concatenate([uneven, -uneven])[:, None, :]
+    ratio, rank = activity_dimensions(both)
+    assert ratio == pytest.approx(25 / 17)
+    assert rank == pytest.approx(np.exp(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2))))
+    assert activity_dimensions(np.ones((3, 2, 4))) == (None, None)
+    assert activity_dimensions(np.full((3, 2, 4), np.inf)) == (None, None)

@@ -373,6 +373,17 @@ def test_unknown_names():
         leading(method="lanczoz")
 
 
+def test_networks_that_run_away():
+    network, batch = make_rate("relu", gain=1e40), make_batch()
+    network.params.w_rec[...] = np.abs(network.params.w_rec)
+    with pytest.raises(InvalidValue, match="readout must be finite; got NaN"):
+        leading_eigenvalue(network, batch, CROSS_ENTROPY)
+    network.params.w_rec[...] *= 1e-40
+    found = sharpness(network, batch, CROSS_ENTROPY, sigma=1e60, draws=2)
+    assert (found.mean, found.error) == (np.inf, np.inf)
+    assert np.isfinite(found.loss)
+
+
 def test_too_much_memory(monkeypatch):
     monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "10kB")
     with pytest.raises(

@@ -70,7 +70,7 @@ def test_slices_of_spiking_cells_by_hand():
         for group in (network.params.arrays(), direction)
     )
     for name in names:
-        getattr(other.params, name)[...] += 0.5 * length / size * direction[name]
+        getattr(other.params, name)[...] += 0.25 * length / size * direction[name]
     expected = loss_at(other, batch, CROSS_ENTROPY)
     assert found.losses[-1] == pytest.approx(expected, rel=1e-12)
 

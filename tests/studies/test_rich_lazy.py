@@ -49,9 +49,9 @@ def table(richness, *, seeds=4, noise=0.01, rng=0):
                 "ka_bptt": 0.9 - 0.1 * rich,
                 "eigenvalue_rank": 0.5 - 0.1 * rich,
                 "stable_rank": 3.0,
-                "norm": 21.0,
-                "radius": 1.3,
-                "lam_start": -0.1,
+                "frobenius": 21.0,
+                "spectral_radius": 1.3,
+                "exponent_start": -0.1,
                 "diverged": False,
             }
         )
@@ -154,18 +154,18 @@ def test_a_unit_is_reproducible_and_complete(cell):
         assert 0 < one[name] <= 1 + 1e-6
     other = train_one(unit | {"init": "gaussian"})
     assert other["stable_rank"] > one["stable_rank"] == pytest.approx(1.0)
-    assert other["norm"] == pytest.approx(one["norm"], rel=1e-5)
+    assert other["frobenius"] == pytest.approx(one["frobenius"], rel=1e-5)
 
 
 @pytest.mark.parametrize("match", ["spectral_radius", "lyapunov"])
 def test_matrices_are_matched_to_the_gaussian_one_of_the_seed(match):
-    column = {"spectral_radius": "radius", "lyapunov": "lam_start"}[match]
+    column = {"spectral_radius": "spectral_radius", "lyapunov": "exponent_start"}[match]
     one, control = (
         train_one(UNIT | {"match": match, "init": init, "iterations": 1})
         for init in ("low_rank(1)", "gaussian")
     )
     assert one[column] == pytest.approx(control[column], abs=2e-3)
-    assert one["norm"] != pytest.approx(control["norm"], rel=1e-2)
+    assert one["frobenius"] != pytest.approx(control["frobenius"], rel=1e-2)
 
 
 def test_weights_come_from_the_seed_and_from_nothing_else():
