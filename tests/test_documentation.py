@@ -39,7 +39,7 @@ def test_the_python_of_the_readme_runs(tmp_path):
 
 
 def test_the_configurations_of_the_readme_are_valid(tmp_path):
-    digits, hardware, flossing = blocks("toml")
+    digits, hardware, flossing, connectivity = blocks("toml")
     (tmp_path / "digits.toml").write_text(digits)
     config = resolve_config(load_config(tmp_path / "digits.toml"))
     assert config.network.n_rec == 64
@@ -51,6 +51,10 @@ def test_the_configurations_of_the_readme_are_valid(tmp_path):
     (tmp_path / "flossing.toml").write_text(flossing)
     config = resolve_config(load_config(tmp_path / "flossing.toml"), ["task.name=dms"])
     assert config.flossing.k == 5
+    (tmp_path / "connectivity.toml").write_text(connectivity)
+    values = load_config(tmp_path / "connectivity.toml")
+    config = resolve_config(values, ["task.name=dms"])
+    assert config.network.match == "lyapunov"
 
 
 @pytest.mark.lava
