@@ -91,7 +91,8 @@ def _rewired(post: np.ndarray, pre: np.ndarray, rng: np.random.Generator) -> lis
     if len(targets) < 2:
         return targets
     there = set(zip(targets, sources, strict=True))
-    for first, second in rng.integers(len(targets), size=(SWAPS * len(targets), 2)):
+    attempts = rng.integers(len(targets), size=(SWAPS * len(targets), 2))
+    for first, second in attempts.tolist():
         i, j = targets[first], sources[first]
         k, l = targets[second], sources[second]
         if i == l or k == j or (k, j) in there or (i, l) in there:

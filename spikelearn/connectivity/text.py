@@ -31,6 +31,7 @@ def parse_with(text: str, families: Mapping[str, type[Family]]) -> Family:
         If the text is nothing but such calls with literals, or a value is wrong.
     """
     where = "connectivity"
+    require(isinstance(text, str), where, "must be a text", repr(text))
     require(len(text) <= LONGEST, where, f"must be at most {LONGEST} long", len(text))
     try:
         tree = ast.parse(text.strip(), mode="eval")
@@ -69,7 +70,7 @@ def _value(
     arguments = [_value(each, text, families, depth + 1) for each in node.args]
     keywords: dict[str, Any] = {}
     for keyword in node.keywords:
-        if keyword.arg is None:
+        if keyword.arg is None or keyword.arg in keywords:
             raise _unreadable(text)
         if keyword.arg not in signature.parameters:
             kind = f"parameter of {name}"

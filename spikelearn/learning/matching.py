@@ -27,9 +27,11 @@ FEWEST_STEPS = 50  # of a pass, which takes short trials several times
 MOST_STEPS = 60  # of flossing
 OCTAVES = 8  # factors that are tried lie within 2^-8 and 2^8
 BISECTIONS = 30
+ACROSS = 5  # tolerances by which an exponent that jumps may miss
 RATE = 0.7  # part of the way that a step goes
 NEWEST = 1e-9  # weight of one more pass in what all passes measured
 LARGEST_STEP = 0.3  # of the norm of the weights
+Point = tuple[float, float]  # a factor and the exponent that it gives
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,9 @@ def match_lyapunov(
     """Scale the recurrent weights until `largest_exponent` is the target.
 
     It flosses with the term "scaling"; where that does not arrive, because the exponent
-    falls with the gain or has a step, factors from 2^-8 to 2^8 are tried and the two
-    that enclose the target and are closest to 1 are bisected.
+    falls with the gain or jumps, factors from 2^-8 to 2^8 are tried and the two that
+    enclose the target and are closest to 1 are bisected. Where it jumps over the target
+    (units change sides together), the nearer side does within five tolerances.
 
     Parameters
     ----------
@@ -214,53 +217,54 @@ def _searched(
         if (pair[0][1] - target) * (pair[1][1] - target) < 0
     ]
     pairs.sort(key=lambda pair: abs(np.log2(pair[0][0] * pair[1][0])))
-    steps = []
+    jumps = []
     for pair in pairs:
-        found, around = _bisected(exponent, pair, target, tolerance)
-        if found is not None:
-            return found
-        steps.append(around)
-    raise _out_of_reach(tried, steps, target)
+        ends = _bisected(exponent, pair, target, tolerance)
+        nearer = min(ends, key=lambda point: abs(point[1] - target))
+        if _close(nearer[1], target, tolerance):
+            return nearer[0]
+        jumps.append((nearer, ends))
+    for nearer, _ in jumps:
+        if _close(nearer[1], target, ACROSS * tolerance):
+            return nearer[0]
+    raise _out_of_reach(tried, [ends for _, ends in jumps], target)
 
 
 def _bisected(
     exponent: Callable[[float], float | None],
-    pair: tuple[tuple[float, float], tuple[float, float]],
+    pair: tuple[Point, Point],
     target: float,
     tolerance: float,
-) -> tuple[float | None, tuple[float, float]]:
-    """Return the factor between two at which the exponent is the target.
-
-    None, with the exponents on both sides, if it has a step there.
-    """
-    (low, at_low), (high, at_high) = pair
+) -> tuple[Point, Point]:
+    """Return two factors, with exponents, that enclose the target closely."""
+    low, high = pair
     for _ in range(BISECTIONS):
-        middle = float(np.sqrt(low * high))
-        reached = exponent(middle)
+        factor = float(np.sqrt(low[0] * high[0]))
+        reached = exponent(factor)
         if reached is None:
             break
-        if _close(reached, target, tolerance):
-            return middle, (at_low, at_high)
-        if (reached - target) * (at_low - target) > 0:
-            low, at_low = middle, reached
+        if (reached - target) * (low[1] - target) > 0:
+            low = factor, reached
         else:
-            high, at_high = middle, reached
-    return None, (at_low, at_high)
+            high = factor, reached
+        if _close(reached, target, tolerance):
+            break
+    return low, high
 
 
 def _out_of_reach(
-    tried: list[tuple[float, float]], steps: list[tuple[float, float]], target: float
+    tried: list[Point], jumps: list[tuple[Point, Point]], target: float
 ) -> InvalidValue:
     hint = "Scaling keeps all else: change the family, the cells or the input."
     where = "match.lyapunov target"
     if not tried:
         rule = "must be asked of a network through which a change passes"
         return InvalidValue(f"{where} {rule}; got one that passes none. ({hint})")
-    reached = [e for _, e in tried]
+    found = [reached for _, reached in tried]
     factors = f"for weights times {tried[0][0]:.3g} to {tried[-1][0]:.3g}"
-    rule = f"{min(reached):+.4f} to {max(reached):+.4f} per step {factors}"
-    if steps:
-        below, above = sorted(steps[0])
+    rule = f"{min(found):+.4f} to {max(found):+.4f} per step {factors}"
+    if jumps:
+        below, above = sorted(reached for _, reached in jumps[0])
         rule += f", but for {below:+.4f} to {above:+.4f}, over which it jumps"
     return InvalidValue(
         f"{where} must be within reach, {rule}; got {target:g}. ({hint})"

@@ -23,7 +23,8 @@ from spikelearn.tasks import Task
 __all__ = ["draw_connectivity", "match_network", "task_map"]
 
 TRIALS = 256  # of a task, from which its map is estimated
-MATCHED_TRIALS = 8  # that drive the network while its exponent is matched
+FEWEST_MATCHED, MOST_MATCHED = 4, 32  # trials that drive it while it is matched
+MATCHED_STEPS = 2000  # in all of them
 WITHOUT = {
     "density": "masked(..., erdos_renyi(density))",
     "longest_delay": "delayed(..., low, high)",
@@ -86,7 +87,7 @@ def match_network(config: RunConfig, network: RecurrentNetwork, task: Task) -> N
     section = config.network
     if section.match != "lyapunov":
         return
-    size = MATCHED_TRIALS
+    size = int(np.clip(MATCHED_STEPS // task.n_steps, FEWEST_MATCHED, MOST_MATCHED))
     x = next(iter(task.evaluation("validation", size, size))).x
     target = section.match_value
     if target is None:

@@ -118,6 +118,7 @@ def test_unknown_names(text, message):
         "gaussian(",
         "gaussian() + gaussian()",
         "gaussian(**{})",
+        "gaussian(gain=1, gain=2)",
         "gaussian(*[1])",
         "gaussian.__class__()",
         "(lambda: 0)()",
@@ -131,6 +132,11 @@ def test_unknown_names(text, message):
 def test_what_is_no_family(text):
     with pytest.raises(InvalidValue, match=r"^connectivity must be a family with its"):
         parse(text)
+
+
+def test_what_is_no_text():
+    with pytest.raises(InvalidValue, match=r"^connectivity must be a text; got 3"):
+        parse(3)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ def test_matching_the_exponent(cell):
     options += ("gain=1.0", "n_rec=20")
     task = tasks.make("delayed-copy") if cell != "rate" else tasks.make(TASK)
     made = config("connectivity=gaussian", *options, task=task.name)
-    x = next(iter(task.evaluation("validation", 8, 8))).x
+    size = 32 if task.n_steps < 50 else 2000 // task.n_steps
+    x = next(iter(task.evaluation("validation", size, size))).x
     reference = largest_exponent(build_network(made, task), x)
     options = ("connectivity=orthogonal(0.3)", "match=lyapunov", *options)
     matched = build_network(config(*options, task=task.name), task)
