@@ -21,6 +21,7 @@ anything: its rows are the updates that the rule makes for an error of 1 at (b, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -377,12 +378,12 @@ def tangent_kernel(
     if second != first:
         right = jacobian_factors(network, record, second, chosen, threads)
     kernel = np.empty((n_trials, n_rows, n_trials, n_rows), network.dtype)
-    at_a = 0
-    for i, a in enumerate(left.tiles):
-        at_b = 0
-        for j, b in enumerate(right.tiles):
+    edges = np.cumsum([0, *(tile.n_trials for tile in left.tiles)])
+    trials = [slice(*pair) for pair in itertools.pairwise(edges)]
+    for i, at_i in enumerate(trials):
+        for j in range(i if right is left else 0, len(trials)):
             tile = kernel_tile(left, i, right, j).transpose(1, 0, 3, 2)
-            kernel[at_a : at_a + a.n_trials, :, at_b : at_b + b.n_trials] = tile
-            at_b += b.n_trials
-        at_a += a.n_trials
+            kernel[at_i, :, trials[j]] = tile
+            if right is left:
+                kernel[trials[j], :, at_i] = tile.transpose(2, 3, 0, 1)
     return kernel.reshape(n_trials * n_rows, n_trials * n_rows)
