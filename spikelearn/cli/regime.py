@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from hardware.training import from_config
+from spikelearn.analysis.jacobians import kernel_rule
 from spikelearn.analysis.regime import Regime, learning_steps, regime
-from spikelearn.analysis.tangent_kernel import kernel_rule
 from spikelearn.cli._common import (
     AVAILABLE_CORES,
     JsonOption,

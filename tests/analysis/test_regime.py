@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from spikelearn.analysis.regime import (
+from spikelearn.analysis.regime import regime
+from spikelearn.analysis.similarity import (
     centred_cka,
     centred_targets,
     hidden_states,
     learning_steps,
-    regime,
     representation_alignment,
     sign_similarity,
     weight_change,

@@ -7,10 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from spikelearn.analysis import jacobians
 from spikelearn.analysis import tangent_kernel as module
+from spikelearn.analysis.jacobians import factor_bytes, jacobian_factors
 from spikelearn.analysis.tangent_kernel import (
     inner_products,
-    jacobian_factors,
     kernel_tile,
     tangent_kernel,
 )
@@ -89,7 +90,7 @@ def test_both_ways_give_the_products_of_the_rows(cell, rule, wiring, monkeypatch
     }[wiring]
     network, x = build(cell, tau_out=4.0, **options), 3.0 * inputs()
     rows = rows_of(network, x, rule)
-    monkeypatch.setattr(module, "TILE_ROWS", 40)  # 4 trials
+    monkeypatch.setattr(jacobians, "TILE_ROWS", 40)  # 4 trials
     monkeypatch.setattr(module, "BLOCK_ELEMENTS", 40 * n * 2)  # 2 neurons
     kernel = tangent_kernel(network, x, rule=rule)
     assert rows.any() == (wiring != "none")
@@ -104,7 +105,7 @@ def test_both_ways_give_the_products_of_the_rows(cell, rule, wiring, monkeypatch
 
 
 def test_inner_products_are_those_of_whole_kernels(monkeypatch):
-    monkeypatch.setattr(module, "TILE_ROWS", 30)
+    monkeypatch.setattr(jacobians, "TILE_ROWS", 30)
     x = inputs(n_samples=7)
     one, other = build(tau_out=2.0), build(tau_out=2.0)
     other.params.w_rec[...] *= 0.7
@@ -138,7 +139,7 @@ def test_float32_is_close_to_float64():
 
 
 def test_products_take_less_memory_than_a_kernel_or_a_jacobian(monkeypatch):
-    monkeypatch.setattr(module, "TILE_ROWS", 96)
+    monkeypatch.setattr(jacobians, "TILE_ROWS", 96)
     n_steps, n_trials, n_rec = 6, 120, 40
     network = build(LeakyRate(3.0), n_rec, dtype="float32")
     x = inputs(n_steps, n_trials).astype(np.float32)
@@ -151,7 +152,7 @@ def test_products_take_less_memory_than_a_kernel_or_a_jacobian(monkeypatch):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     rows = n_steps * n_trials * network.n_out
-    bound = module.factor_bytes(network, n_steps, range(n_steps)) * n_trials
+    bound = factor_bytes(network, n_steps, range(n_steps)) * n_trials
     assert 0.7 * bound < kept < 1.1 * bound
     assert peak < rows**2 * 4 < rows * n_rec**2 * 4
 

@@ -26,6 +26,7 @@ VERBS = (
     "chips",
     "gradcheck",
     "lyapunov",
+    "regime",
     "train",
     "resume",
     "evaluate",
