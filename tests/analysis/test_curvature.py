@@ -202,10 +202,10 @@ def test_small_noise_measures_the_trace_of_the_hessian():
         ({"bits": 5}, (np.ptp(w) / 31) ** 2 / 12),
     ):
         found = sharpness(
-            network, batch, Regression(), draws=400, parameters=("w_rec",), **given
+            network, batch, Regression(), draws=200, parameters=("w_rec",), **given
         )
         assert abs(found.mean - s2 / 2 * trace) < 3 * found.error
-        assert found.error < 0.1 * found.mean
+        assert found.error < 0.15 * found.mean
         assert found.loss == pytest.approx(loss_at(network, batch, Regression()))
 
 
@@ -214,7 +214,7 @@ def test_noise_of_a_size():
     network, batch, r = linear_step(1)
     target = network.run(batch.x).y
     batch = Batch(batch.x, target, batch.mask)
-    options = {"draws": 600, "parameters": ("w_out",)}
+    options = {"draws": 300, "parameters": ("w_out",)}
     found = sharpness(network, batch, Regression(), sigma=0.1, **options)
     state = network.run(batch.x).output[-1, 0]
     per_weight = (0.1 * np.linalg.norm(network.params.w_out)) ** 2 / 12

@@ -122,8 +122,6 @@ def test_figures_tables_and_chosen_kinds(folders, tmp_path):
     svg = (out / "curvature.svg").read_text()
     assert svg.count("<path") > 10
     assert "2 / (rho eta), e-prop" in svg
-    curvature(folders / "spiking", "--samples", 8, "--draws", 2, "--out", out / "a.png")
-    assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_runs_without_kept_weights_begin_at_the_start(tmp_path):
