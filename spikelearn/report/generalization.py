@@ -197,7 +197,7 @@ def _along(
     def draw(figure: Any) -> None:
         for axes, part in panels(figure, rows, *GRID):
             _curves(axes, part, curve)
-            axes.set_xscale("log")
+            _logarithmic(axes, [20, 50, 100, 200, 500])
             if edge:
                 axes.set_yscale("log")
                 for step in {row["lr"] for row in part}:
@@ -257,7 +257,7 @@ def _steps(rows: Sequence[Row], value: Callable[[Row], float], words: Words) -> 
                         name = rule if schedule == "constant" else f"{rule}, decayed"
                         colour = COLOURS[shade]
                         axes.plot(steps, means, style, color=colour, lw=1, label=name)
-            axes.set_xscale("log")
+            _logarithmic(axes, sorted({row["lr"] for row in part}))
             if words.log:
                 axes.set_yscale("log")
         name_lines(figure, 6.5)
@@ -266,6 +266,13 @@ def _steps(rows: Sequence[Row], value: Callable[[Row], float], words: Words) -> 
     caption = f"{words.caption} at the end of training against the step, mean of seeds."
     columns = ("lr", "lam", "train_loss", "test_loss", "finite")
     return _chart(words.name, some, draw, columns, caption)
+
+
+def _logarithmic(axes: Any, ticks: Sequence[float]) -> None:
+    """Make the axis across logarithmic, with names at these ticks only."""
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.tick_params(axis="x", which="minor", labelbottom=False)
 
 
 def _larger(rows: Iterable[Row]) -> list[Row]:
