@@ -198,6 +198,8 @@ def _along(
         for axes, part in panels(figure, rows, *GRID):
             _curves(axes, part, curve)
             _logarithmic(axes, [20, 50, 100, 200, 500])
+            if column == "sharpness":
+                axes.set_yscale("symlog", linthresh=0.01)
             if edge:
                 axes.set_yscale("log")
                 for step in {row["lr"] for row in part}:
@@ -248,20 +250,20 @@ def _steps(rows: Sequence[Row], value: Callable[[Row], float], words: Words) -> 
                 for schedule, style in (("constant", ".-"), ("cosine", "x:")):
                     runs = [r for r in part if r["rule"] == rule]
                     runs = [r for r in runs if r["schedule"] == schedule]
-                    steps = sorted({row["lr"] for row in runs})
+                    steps = sorted({row["factor"] for row in runs})
                     means = [
-                        np.mean([value(row) for row in runs if row["lr"] == step])
+                        np.mean([value(row) for row in runs if row["factor"] == step])
                         for step in steps
                     ]
                     if runs:
                         name = rule if schedule == "constant" else f"{rule}, decayed"
                         colour = COLOURS[shade]
                         axes.plot(steps, means, style, color=colour, lw=1, label=name)
-            _logarithmic(axes, sorted({row["lr"] for row in part}))
+            _logarithmic(axes, sorted({row["factor"] for row in some}))
             if words.log:
                 axes.set_yscale("log")
         name_lines(figure, 6.5)
-        name_axes(figure, "step eta at the start", words.label)
+        name_axes(figure, "step at the start, times that of the problem", words.label)
 
     caption = f"{words.caption} at the end of training against the step, mean of seeds."
     columns = ("lr", "lam", "train_loss", "test_loss", "finite")
