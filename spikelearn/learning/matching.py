@@ -8,7 +8,6 @@ signs, balance and masks stay.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,9 +23,9 @@ __all__ = ["LyapunovMatch", "largest_exponent", "match_lyapunov"]
 
 UNCOUNTED, PASSES = 4, 12  # of tangents through the trials, to settle and in all
 FEWEST_STEPS = 50  # of a pass, which takes short trials several times
-MOST_STEPS = 60  # of flossing
+MOST_STEPS = 30  # of flossing
 OCTAVES = 8  # factors that are tried lie within 2^-8 and 2^8
-BISECTIONS = 30
+BISECTIONS = 20
 ACROSS = 5  # tolerances by which an exponent that jumps may miss
 RATE = 0.7  # part of the way that a step goes
 NEWEST = 1e-9  # weight of one more pass in what all passes measured
@@ -106,9 +105,10 @@ def match_lyapunov(
     """Scale the recurrent weights until `largest_exponent` is the target.
 
     It flosses with the term "scaling"; where that does not arrive, because the exponent
-    falls with the gain or jumps, factors from 2^-8 to 2^8 are tried and the two that
-    enclose the target and are closest to 1 are bisected. Where it jumps over the target
-    (units change sides together), the nearer side does within five tolerances.
+    falls with the gain or jumps, factors from 2^-8 to 2^8 are tried, the closest to
+    where flossing came first, until two enclose the target; these are bisected. Where
+    the exponent jumps over the target (units change sides together), the nearer side
+    does within five tolerances.
 
     Parameters
     ----------
@@ -151,10 +151,10 @@ def match_lyapunov(
             return None
 
     with np.errstate(over="ignore", invalid="ignore"):
-        found = _flossed(network, x, target, weights, seed, threads)
-    if found is None or not _close(exponent(found), target, tolerance):
+        found = _flossed(network, x, target, weights, tolerance, seed, threads)
+    if not _close(exponent(found), target, tolerance):
         try:
-            found = _searched(exponent, target, tolerance)
+            found = _searched(exponent, found, target, tolerance)
         except InvalidValue:
             network.params.w_rec[...] = weights
             raise
@@ -172,62 +172,64 @@ def _flossed(
     x: np.ndarray,
     target: float,
     weights: np.ndarray,
+    tolerance: float,
     seed: int,
     threads: int,
-) -> float | None:
-    """Return the factor at which flossing stands still, if it does."""
+) -> float:
+    """Return the factor at which flossing came closest to the target."""
     norm, factor = float(np.linalg.norm(weights)), 1.0
     flossing = Flossing(
         term="scaling", target=target, rate=RATE, max_step=np.inf, smoothing=NEWEST
     )
     state = flossing.start(network, x.shape[1], np.random.default_rng(seed))
+    closest, found = np.inf, factor
     for _ in range(MOST_STEPS):
+        network.params.w_rec[...] = factor * weights
         linearised = Linearised(network, flossing.jacobian)
         try:
             record = _trials(network, x, threads)
-            state["exponents"][0] = _growth(
-                linearised, record, state["vectors"], threads
-            )
+            reached = _growth(linearised, record, state["vectors"], threads)
+            state["exponents"][0] = reached
             step = flossing.step(network, record, state, threads=threads)
-        except InvalidValue:
-            return None
+        except InvalidValue:  # runs away, or nothing passes
+            break
+        if abs(reached - target) < closest:
+            closest, found = abs(reached - target), factor
         relative = float(np.sum(step.move * weights)) / (factor * norm**2)
-        relative = min(max(relative, -LARGEST_STEP), LARGEST_STEP)
-        if abs(relative) < 1e-4:
-            return factor
-        factor *= 1 + relative
-        if abs(np.log2(factor)) > OCTAVES:
-            return None
-        network.params.w_rec[...] = factor * weights
-    return factor
+        factor *= 1 + min(max(relative, -LARGEST_STEP), LARGEST_STEP)
+        if closest <= tolerance or abs(np.log2(factor)) > OCTAVES:
+            break
+    return found
 
 
 def _searched(
-    exponent: Callable[[float], float | None], target: float, tolerance: float
+    exponent: Callable[[float], float | None],
+    start: float,
+    target: float,
+    tolerance: float,
 ) -> float:
     """Return a factor that reaches the target, found by trial and bisection."""
-    grid = [2.0**k for k in range(-OCTAVES, OCTAVES + 1)]
-    tried = [(f, e) for f in grid if (e := exponent(f)) is not None]
-    close = [f for f, reached in tried if _close(reached, target, tolerance)]
-    if close:
-        return min(close, key=lambda f: abs(np.log2(f)))
-    pairs = [
-        pair
-        for pair in itertools.pairwise(tried)
-        if (pair[0][1] - target) * (pair[1][1] - target) < 0
-    ]
-    pairs.sort(key=lambda pair: abs(np.log2(pair[0][0] * pair[1][0])))
+    octaves = sorted(
+        range(-OCTAVES, OCTAVES + 1), key=lambda k: abs(k - float(np.log2(start)))
+    )
+    tried: dict[int, Point] = {}
     jumps = []
-    for pair in pairs:
-        ends = _bisected(exponent, pair, target, tolerance)
-        nearer = min(ends, key=lambda point: abs(point[1] - target))
-        if _close(nearer[1], target, tolerance):
-            return nearer[0]
-        jumps.append((nearer, ends))
-    for nearer, _ in jumps:
-        if _close(nearer[1], target, ACROSS * tolerance):
-            return nearer[0]
-    raise _out_of_reach(tried, [ends for _, ends in jumps], target)
+    for k in octaves:
+        reached = exponent(2.0**k)
+        if reached is None:
+            continue
+        tried[k] = point = 2.0**k, reached
+        if _close(reached, target, tolerance):
+            return point[0]
+        for other in (tried.get(k - 1), tried.get(k + 1)):
+            if other is None or (other[1] - target) * (reached - target) > 0:
+                continue
+            ends = _bisected(exponent, (other, point), target, tolerance)
+            nearer = min(ends, key=lambda end: abs(end[1] - target))
+            if _close(nearer[1], target, ACROSS * tolerance):
+                return nearer[0]
+            jumps.append(ends)
+    raise _out_of_reach(sorted(tried.values()), jumps, target)
 
 
 def _bisected(
