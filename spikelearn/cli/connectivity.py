@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hardware.training import from_config
+from spikelearn.analysis.lyapunov import in_float64
 from spikelearn.analysis.structure import (
     Structure,
     describe,
@@ -24,13 +26,17 @@ from spikelearn.connectivity import (
     match,
     parse,
 )
-from spikelearn.errors import InvalidValue, unknown_name
+from spikelearn.errors import InvalidValue, require, unknown_name
 from spikelearn.learning.matching import match_lyapunov
 from spikelearn.report.charts import check_figure
 from spikelearn.report.connectivity import write_connectivity_figure
+from spikelearn.runs import load_run
+from spikelearn.runs.run import new_trainer
 
 __all__ = ["register"]
 
+N = 300  # neurons of a draw
+TRIALS = 32  # of the task of a run, under which its exponent is measured
 ROWS = {
     "frobenius": "Frobenius norm",
     "operator": "operator norm",
@@ -53,11 +59,18 @@ def connectivity(
         str,
         typer.Argument(
             help="A family with its parameters, such as 'low_rank(rank=1)' or "
-            "'dale(base=erdos_renyi(0.1))'. Families: " + ", ".join(FAMILIES) + "."
+            "'dale(base=erdos_renyi(0.1))', or a run folder. Families: "
+            + ", ".join(FAMILIES)
+            + "."
         ),
     ],
-    n: Annotated[int, typer.Option("--n", min=1, help="Number of neurons.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+    n: Annotated[
+        int | None,
+        typer.Option("--n", min=1, help="Number of neurons.", show_default=str(N)),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the draw.", show_default="0")
+    ] = None,
     matching: Annotated[
         str | None,
         typer.Option(
@@ -80,10 +93,25 @@ def connectivity(
     The largest Lyapunov exponent is that of a reference network of leaky ReLU units
     (time constant 10 steps, no delays) under white noise; `spikelearn lyapunov`
     measures those of real networks. The eigenvalue rank is a fraction of n, the balance
-    (E - I) / (E + I), and Dale's law a fraction of neurons.
+    (E - I) / (E + I), and Dale's law a fraction of neurons. Of a run folder it
+    describes the weights at the start and the best ones, with the exponent under trials
+    of the task.
     """
     if out is not None:
         check_figure(out)
+    if Path(spec).is_dir():
+        given = {
+            "--n": n,
+            "--seed": seed,
+            "--match": matching,
+            "--nulls": nulls or None,
+        }
+        named = [name for name, value in given.items() if value is not None]
+        rule = "must be given no option that changes the draw"
+        require(not named, "connectivity of a run folder", rule, ", ".join(named))
+        _describe_run(Path(spec), out, as_json)
+        return
+    n, seed = N if n is None else n, seed or 0
     family = parse(spec)
     wanted = _wanted(matching)
     made = _drawn(family, n, seed, wanted)
@@ -111,6 +139,27 @@ def connectivity(
         _print(_short(family), {"family": own, **rows}, missing)
         if out is not None:
             console.print(f"written: {out}")
+
+
+def _describe_run(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Describe the weights of a run: those at the start, and the best ones."""
+    run = load_run(folder)
+    start = new_trainer(run.config, hardware=from_config).running()
+    x = next(iter(run.task.evaluation("validation", TRIALS, TRIALS))).x
+    rows = {
+        name: describe(in_float64(network), x)
+        for name, network in (("at the start", start), ("best", run.network))
+    }
+    if out is not None:
+        before, best = (net.params.w_rec for net in (start, run.network))
+        write_connectivity_figure(out, before, "at the start", {"best": best})
+    if as_json:
+        answer = {"run": str(folder), **rows["best"].to_dict()}
+        print_json(answer | {"start": rows["at the start"].to_dict()})
+        return
+    _print(str(folder), rows, {})
+    if out is not None:
+        console.print(f"written: {out}")
 
 
 def _wanted(matching: str | None) -> tuple[str, float] | None:

@@ -12,6 +12,7 @@ from spikelearn.analysis.structure import describe
 from spikelearn.cli import app
 from spikelearn.connectivity import parse
 from spikelearn.errors import InvalidValue, UnknownName
+from spikelearn.runs import resolve_config, train
 
 
 def run(*arguments):
@@ -108,3 +109,20 @@ def test_task_aligned_families_see_the_reference_network():
 def test_wrong_input_is_refused(arguments, kind, message):
     with pytest.raises(kind, match=message):
         run(*arguments)
+
+
+def test_a_run_is_described_before_and_after_training(tmp_path):
+    overrides = ["task.name=dms", "n_rec=12", "training.iterations=60", "batch_size=8"]
+    overrides += ["connectivity=low_rank(rank=1)"]
+    trained = train(resolve_config(None, overrides), tmp_path / "run")
+    found = answer(trained.folder.path)
+    assert found["n"] == found["start"]["n"] == 12
+    assert found["start"]["stable_rank"] == pytest.approx(1.0, abs=1e-6)
+    assert found["frobenius"] == pytest.approx(
+        np.linalg.norm(trained.network.params.w_rec), rel=1e-6
+    )
+    assert found["lyapunov"] != found["start"]["lyapunov"]
+    text = run(trained.folder.path).stdout
+    assert "at the start" in text and "best" in text
+    with pytest.raises(InvalidValue, match=r"must be given no option .* got --match"):
+        run(trained.folder.path, "--match", "frobenius=1")
