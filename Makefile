@@ -16,6 +16,8 @@ comma := ,
 DEMO_EXTRAS := lava,data,plot
 # Packages that the tests compare with; torch is large: ORACLES= leaves them out.
 ORACLES ?= norse,neurogym
+# Processes that run the tests side by side; files stay whole.
+JOBS ?= 2
 CHECK_VERSION := import sys; sys.version_info >= (3, 11) or sys.exit( \
 	"spikelearn needs Python 3.11 or newer; %s is Python %d.%d." \
 	% (sys.executable$(comma) *sys.version_info[:2]) \
@@ -36,6 +38,7 @@ help:
 	@echo "make clean   remove the environment and all caches (runs/ is kept)"
 	@echo "Variables: PYTHON=$(PYTHON) (to create the environment with), VENV=$(VENV),"
 	@echo "ORACLES=$(ORACLES) (extras that tests compare with; may be empty),"
+	@echo "JOBS=$(JOBS) (processes of make test),"
 	@echo "BENCH=... (options of the race: --quick, --only NAME..., --without NAME...)"
 
 demo: $(VENV)/.stamp-demo
@@ -54,7 +57,7 @@ test: export SPIKELEARN_REQUIRE_NEUROGYM := 1
 endif
 test: check
 	@echo "pytest"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # NEST is GPL: it runs in another environment and process, and is never imported.
 nest: export SPIKELEARN_REQUIRE_NEST := 1
