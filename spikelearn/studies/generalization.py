@@ -202,9 +202,11 @@ def train_one(unit: Unit) -> dict[str, Any]:
     finite = True
     for index, point in enumerate(_points(trainer.iterations)):
         finite = _reach(trainer, point)
+        scores = _scores(trainer.network, sets) if finite else {}
+        finite = finite and bool(np.isfinite(list(scores.values())).all())
         if not finite:
             break
-        scored.append({"iteration": point} | _scores(trainer.network, sets))
+        scored.append({"iteration": point} | scores)
         if index % 2 == 0:
             curved.append({"curved_iteration": point} | _curved(trainer, validation))
     lr = trainer.optimizer.lr

@@ -14,7 +14,7 @@ from spikelearn.studies.generalization_parts import (
     minus,
     values_of,
 )
-from spikelearn.studies.judging import Part, parts_of
+from spikelearn.studies.judging import Part, part_name, parts_of
 
 __all__ = ["curvature_of_rules", "edge_of_stability"]
 
@@ -32,6 +32,14 @@ def curvature_of_rules(base: list[Row]) -> list[Claim]:
     def ratio(part: Part) -> BySeed:
         return minus(*(mapped(v, np.log) for v in pair(part, "lam")))
 
+    errors = {
+        part_name(part): float(
+            np.mean(list(values_of(base, "lam_error", **part).values()))
+        )
+        for part in parts_of(base, "problem", "rule")
+        if values_of(base, "lam_error", **part)
+    }
+
     return [
         judge(
             "C3 eigenvalue",
@@ -39,6 +47,7 @@ def curvature_of_rules(base: list[Row]) -> list[Claim]:
             parts,
             ratio,
             test="logarithm of the ratio of eigenvalues, e-prop to BPTT",
+            detail={"relative_residuals": errors},
         ),
         judge(
             "C3 sharpness",
@@ -54,7 +63,8 @@ def edge_of_stability(base: list[Row]) -> list[Claim]:
     """Return C4: the part rho of the gradient that rules keep, and what it explains.
 
     Gradient descent with step eta is stable at minima with eigenvalues below 2 / eta,
-    and a rule that is rho times the gradient below 2 / (rho eta).
+    and a rule that is rho times the gradient below 2 / (rho eta); where rho is not
+    above 0 there is no bound, and the run does not count.
     """
     parts = parts_of([row for row in base if row["rule"] in LOCAL], "problem", "rule")
     truth = [part | {"rule": "bptt"} for part in parts_of(base, "problem")]
@@ -102,5 +112,6 @@ def edge_of_stability(base: list[Row]) -> list[Claim]:
             lambda part: beyond(part, kept=True),
             above=False,
             test=f"{words} 2 / (rho eta), with rho the mean along training",
+            detail={"without_bound": sum((r["rho_mean"] or 0) <= 0 for r in base)},
         ),
     ]

@@ -51,14 +51,10 @@ def judge(
     test: str,
     detail: dict[str, Any] | None = None,
 ) -> Claim:
-    """Return a claim on a number by part and seed; two seeds at least have to have it.
-
-    Arguments are those of `judging.judged`.
-    """
+    """Return a claim on a number by part and seed; arguments as of `judging.judged`."""
     means, by_part = over_parts(parts, value)
-    enough = means if len(means) > 1 else {}
     return judged(
-        id, statement, enough, by_part, bound, above=above, test=test, **(detail or {})
+        id, statement, means, by_part, bound, above=above, test=test, **(detail or {})
     )
 
 

@@ -66,7 +66,7 @@ def judged(
     test: str,
     **detail: Any,
 ) -> Claim:
-    """Return a claim on the mean of a number over seeds; without any, none is shown.
+    """Return a claim on the mean of a number over seeds; without two, none is shown.
 
     It is "reproduced" if the whole 95 % interval lies above (or below) the bound and
     three quarters of the parts do, and "depends" if only the first holds.
@@ -83,8 +83,8 @@ def judged(
         What else to keep with the claim.
     """
     detail |= {"parts": dict(parts)}
-    if not means:
-        nothing = (None, None, None, 0, f"{test}: there are none")
+    if len(means) < 2:
+        nothing = (None, None, None, len(means), f"{test}: too few seeds have it")
         return Claim(id, statement, "not reproduced", *nothing, detail)
     estimate = mean_over_seeds(means)
     side = {"above": bound} if above else {"below": bound}

@@ -47,21 +47,21 @@ def at_matched_loss(rows: Sequence[Row]) -> list[Row]:
 
     The level is the lowest training loss, at a point with curvature, of the rule that
     comes least far with the step of the problem; each problem, cell and seed has its
-    own. Runs that never reach it are left out.
+    own. Gaps are taken between the same points. Runs that never reach it are left out.
     """
     levels: dict[tuple[Any, ...], float] = {}
     for row in rows:
         if row["factor"] == 1 and row["schedule"] == "constant":
-            lowest = min(loss for loss in _curved_losses(row) if loss is not None)
+            lowest = min(_curved_losses(row))
             key = _problem(row)
             levels[key] = max(levels.get(key, lowest), lowest)
     found = []
     for row in rows:
         level = levels[_problem(row)]
-        gaps, curved = _gaps(row), _curved(row)
-        losses, points = row["train_loss"], _curved_losses(row)
-        values = {n: value_at_loss(losses, v, level) for n, v in gaps.items()}
-        values |= {n: value_at_loss(points, v, level) for n, v in curved.items()}
+        at = [row["iteration"].index(point) for point in row["curved_iteration"]]
+        gaps = {name: [v[k] for k in at] for name, v in _gaps(row).items()}
+        points, columns = _curved_losses(row), gaps | _curved(row)
+        values = {n: value_at_loss(points, v, level) for n, v in columns.items()}
         if values["gap_test"] is not None and values["lam"] is not None:
             found.append(_run(row) | {"train_loss": level} | values)
     return found
@@ -83,10 +83,18 @@ def _problem(row: Row) -> tuple[Any, ...]:
 
 
 def _run(row: Row) -> Row:
-    """Return what a run is, with the mean of rho after the first step."""
+    """Return what a run is, its mean rho after the first step, and `lam_error`.
+
+    That is the median of residual by eigenvalue: how far leading vectors were from
+    being eigenvectors.
+    """
     rho = [value for value in row["rho"][1:] if value is not None]
-    mean = float(np.mean(rho)) if rho else None
-    return {name: row[name] for name in RUN} | {"rho_mean": mean}
+    pairs = zip(row["lam_residual"], row["lam"], strict=True)
+    errors = [residual / abs(lam) for residual, lam in pairs if residual and lam]
+    return {name: row[name] for name in RUN} | {
+        "rho_mean": float(np.mean(rho)) if rho else None,
+        "lam_error": float(np.median(errors)) if errors else None,
+    }
 
 
 def _curved_losses(row: Row) -> list[float]:

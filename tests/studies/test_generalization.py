@@ -106,6 +106,7 @@ def run_of(unit, gap, lam, rho):
         "test_accuracy": [0.9 - gap] * points,
         "shifted_accuracy": [0.9 - gap] * points,
         "lam": curved,
+        "lam_residual": [0.1 * value for value in curved],
         "lam_kind": ["hessian"] * 11,
         "sharpness": [0.01 * lam] * 11,
         "rho": [rho] * 11,
@@ -140,6 +141,8 @@ def test_a_table_that_shows_everything():
     assert found["C4 part rate"].effect == pytest.approx(0.1)
     assert found["C4 bptt rate"].effect == pytest.approx(-np.log(2), abs=0.1)
     assert "at_matched_loss" in found["C4 bound rate"].detail
+    residuals = found["C3 eigenvalue rate"].detail["relative_residuals"]
+    assert set(residuals.values()) == {pytest.approx(0.1)}
 
 
 def test_noise_alone_shows_nothing():
