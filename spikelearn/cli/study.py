@@ -27,17 +27,10 @@ from spikelearn.report.generalization import write_generalization
 from spikelearn.report.init_gain import write_init_gain
 from spikelearn.report.oja import write_oja
 from spikelearn.report.rich_lazy import write_rich_lazy
+from spikelearn.report.study_page import Report
 from spikelearn.studies import STUDIES, Claim, Study, StudyFactory, StudyResult
 
-__all__ = ["REPORTS", "Report", "register", "study_app"]
-
-Report = Callable[[Path, str, str, list[dict[str, Any]], list[dict[str, Any]]], Path]
-"""Writes figures and a page into the folder of a complete study; returns the page.
-
-It gets the folder, title and command of the study, its table, and its claims as
-dictionaries.
-"""
-
+__all__ = ["REPORTS", "register", "study_app"]
 
 REPORTS: dict[str, Report] = {
     "init-gain": write_init_gain,

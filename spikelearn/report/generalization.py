@@ -64,25 +64,9 @@ SPIKING = (
 def write_generalization(
     folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
 ) -> Path:
-    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+    """Write the page of the study `generalization` and its figures.
 
-    Parameters
-    ----------
-    folder
-        Where to.
-    title, command
-        What the page is called, and how the study is run again.
-    rows
-        The table of the study.
-    claims
-        Claims as dictionaries.
-
-    Raises
-    ------
-    MissingDependency
-        Without Matplotlib.
-    FileAccessError
-        If the folder cannot be written.
+    It is a `study_page.Report`.
     """
     base = [r for r in rows if r["factor"] == 1 and r["schedule"] == "constant"]
     swept = {row["problem"] for row in _larger(rows)}

@@ -41,25 +41,9 @@ ON_THE_WAY = (
 def write_init_gain(
     folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
 ) -> Path:
-    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+    """Write the page of the study `init-gain` and its figures.
 
-    Parameters
-    ----------
-    folder
-        Where to.
-    title, command
-        What the page is called, and how the study is run again.
-    rows
-        The table of the study.
-    claims
-        Claims as dictionaries.
-
-    Raises
-    ------
-    MissingDependency
-        Without Matplotlib.
-    FileAccessError
-        If the folder cannot be written.
+    It is a `study_page.Report`.
     """
     charts = [
         _loss_by_gain(rows),

@@ -51,25 +51,9 @@ OVERVIEW = (
 def write_oja(
     folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
 ) -> Path:
-    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+    """Write the page of the study `oja` and its figures.
 
-    Parameters
-    ----------
-    folder
-        Where to.
-    title, command
-        What the page is called, and how the study is run again.
-    rows
-        The table of the study.
-    claims
-        Claims as dictionaries.
-
-    Raises
-    ------
-    MissingDependency
-        Without Matplotlib.
-    FileAccessError
-        If the folder cannot be written.
+    It is a `study_page.Report`.
     """
     deep = [row for row in rows if row["part"] == "stack" and row["layers"] > 1]
     gains = [row for row in rows if row["part"] == "gains"]

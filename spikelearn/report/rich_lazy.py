@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,47 +37,33 @@ MEANING = (
     "Low rank is said to make learning rich: weights move far, hidden states and "
     "tangent kernels turn away from where they were (an alignment of 1 is lazy)."
 )
-Lines = Mapping[str, Mapping[str, Any]]
+Lines = Mapping[str, dict[str, Any]]
 PUBLISHED: Lines = {"published": {"part": "published"}, "images": {"part": "images"}}
 RATE: Lines = {
-    "norm": {"part": "local", "rule": "bptt"},
-    "spectral radius": {"part": "matched", "match": "spectral_radius"},
-    "exponent": {"part": "matched", "match": "lyapunov"},
-    "norm, gain 0.5": {"part": "stable"},
-    "norm, e-prop": {"part": "local", "rule": "e-prop"},
+    "norm": {"part": "short", "rule": "bptt", "cell": "rate"},
+    "spectral radius": {"part": "matched", "match": "spectral_radius", "cell": "rate"},
+    "exponent": {"part": "matched", "match": "lyapunov", "cell": "rate"},
+    "norm, gain 0.5": {"part": "stable", "cell": "rate"},
+    "norm, e-prop": {"part": "short", "rule": "e-prop", "cell": "rate"},
 }
-SPIKING: Lines = {
-    "BPTT": {"part": "spiking", "rule": "bptt"},
-    "e-prop": {"part": "spiking", "rule": "e-prop"},
-}
+SPIKING: Lines = {name: where | {"cell": "LIF"} for name, where in RATE.items()}
 FAMILIES: Lines = {
-    "norm": {"part": "families", "match": "frobenius"},
-    "exponent": {"part": "families", "match": "lyapunov"},
+    "norm": {"part": "families", "match": "frobenius", "cell": "rate"},
+    "exponent": {"part": "families", "match": "lyapunov", "cell": "rate"},
+    "norm, spiking": {"part": "families", "cell": "LIF"},
+}
+ALIGNED: Lines = {
+    "rate units": {"part": "aligned", "cell": "rate"},
+    "spiking": {"part": "aligned", "cell": "LIF"},
 }
 
 
 def write_rich_lazy(
     folder: Path, title: str, command: str, rows: Sequence[Row], claims: Sequence[Row]
 ) -> Path:
-    """Write `report.html` and `figures/*.svg` with their data into a study's folder.
+    """Write the page of the study `rich-lazy` and its figures.
 
-    Parameters
-    ----------
-    folder
-        Where to.
-    title, command
-        What the page is called, and how the study is run again.
-    rows
-        The table of the study.
-    claims
-        Claims as dictionaries.
-
-    Raises
-    ------
-    MissingDependency
-        Without Matplotlib.
-    FileAccessError
-        If the folder cannot be written.
+    It is a `study_page.Report`.
     """
     drawn = [
         _by_init("published", rows, PUBLISHED, "BPTT in the published settings."),
@@ -87,9 +75,7 @@ def write_rich_lazy(
         ),
         _by_init("spiking", rows, SPIKING, "Spiking networks."),
         _by_family("families", rows, FAMILIES, "Families on one task."),
-        _by_family(
-            "aligned", rows, {"": {"part": "aligned"}}, "Task-aligned low rank."
-        ),
+        _by_family("aligned", rows, ALIGNED, "Task-aligned low rank."),
     ]
     return write_study_page(
         folder,
@@ -100,7 +86,28 @@ def write_rich_lazy(
         section("Verdicts", tag("p", MEANING), verdicts(claims)),
         section("Effects in every part", effects(claims)),
         section("The networks before training", _before(rows)),
+        *_times(folder),
     )
+
+
+def _times(folder: Path) -> Iterator[Markup]:
+    """Yield how long the published trainings took, if the table is there to say it."""
+    path = folder / "table.sqlite"
+    if not path.exists():
+        return
+    ask = (
+        "SELECT task, SUM(seconds) / COUNT(DISTINCT seed) FROM units "
+        "JOIN timing USING (id) WHERE part = 'published' GROUP BY task"
+    )
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        found = database.execute(ask).fetchall()
+    if found:
+        text = (
+            "Minutes of one core for a task, four ranks and one seed, measures "
+            "included; the authors say “under 30 minutes” for one task."
+        )
+        lines = {task: {"minutes": seconds / 60} for task, seconds in found}
+        yield section("Time", tag("p", text), crossed(lines, "task"))
 
 
 def _chosen(rows: Iterable[Row], lines: Lines) -> list[Row]:
@@ -171,13 +178,12 @@ def _by_family(
                     ".",
                     color=shade,
                     markersize=4,
-                    label=f"matched in {line}" if line else None,
+                    label=line,
                 )
             if measure == "weight change":
                 axes.set_xscale("log")
             axes.set_yticks(range(len(inits)), inits, fontsize=5.5)
-        if "" not in lines:
-            name_lines(figure, 6.0)
+        name_lines(figure, 6.0)
 
     text = f"{caption} A dot is a seed."
     return chart(name, some, draw, KEYS, text, ("line", "measure"))

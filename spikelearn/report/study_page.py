@@ -19,6 +19,7 @@ from spikelearn.report.html import (
 )
 
 __all__ = [
+    "Report",
     "Row",
     "chart",
     "crossed",
@@ -31,6 +32,13 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
+Report = Callable[[Path, str, str, list[Row], list[Row]], Path]
+"""Writes figures and a page into the folder of a complete study; returns the page.
+
+It gets the folder, title and command of the study, its table, and its claims as
+dictionaries; without Matplotlib it raises `MissingDependency`, and `FileAccessError` if
+the folder cannot be written.
+"""
 
 
 def write_study_page(

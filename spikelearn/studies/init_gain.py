@@ -7,7 +7,6 @@ Settings were chosen with seeds that the study does not use.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 
 from spikelearn import tasks
 from spikelearn.analysis.lyapunov import trial_exponents
-from spikelearn.errors import InvalidValue
 from spikelearn.learning.flossing import Flossing
 from spikelearn.learning.homeostasis import IntrinsicPlasticity
 from spikelearn.learning.losses import Classification
@@ -28,6 +26,7 @@ from spikelearn.network import ALIF, LIF, LeakyRate, LeakyReadout, RecurrentNetw
 from spikelearn.network.cells import Cells
 from spikelearn.studies.base import Study, Unit, grid
 from spikelearn.studies.init_gain_claims import WORST_LOSS, claims
+from spikelearn.studies.training import losses_of
 
 __all__ = ["FLOSSINGS", "Settings", "initial_gains"]
 
@@ -212,7 +211,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
         for episode in range(int(unit["episodes"] or 0) if _before(unit) else 0)
     ]
     start = exponents()
-    losses = _train(trainer)
+    losses = losses_of(trainer)
     if np.isfinite(losses).all():
         scores, end = trainer.evaluate("test", TEST_TRIALS), exponents(1)[0]
         test_loss, accuracy, rate_hz = scores.loss, scores.accuracy, scores.rate_hz
@@ -233,15 +232,6 @@ def train_one(unit: Unit) -> dict[str, Any]:
         "flossed": flossed,
         "rate_hz": rate_hz,
     }
-
-
-def _train(trainer: Trainer) -> np.ndarray:
-    """Return the losses of all iterations, infinite from where numbers run away."""
-    losses = np.full(trainer.iterations, np.inf)
-    with contextlib.suppress(InvalidValue):  # of a loss or a gradient
-        for iteration in range(trainer.iterations):
-            losses[iteration] = trainer.step().loss
-    return losses
 
 
 def _before(unit: Unit) -> bool:

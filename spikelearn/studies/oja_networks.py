@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from spikelearn import tasks
 from spikelearn.analysis.activity import activity_dimensions
 from spikelearn.analysis.alignment import align
 from spikelearn.connectivity import stack
-from spikelearn.errors import InvalidValue
 from spikelearn.learning.losses import Classification
 from spikelearn.learning.oja import Oja, WeightDecay
 from spikelearn.learning.optimizers import SGD
@@ -23,6 +21,7 @@ from spikelearn.network import LIF, LeakyRate, LeakyReadout, RecurrentNetwork
 from spikelearn.studies.base import Unit
 from spikelearn.studies.oja_claims import WORST_LOSS
 from spikelearn.studies.static_digits import StaticDigits
+from spikelearn.studies.training import losses_of
 
 __all__ = ["train_one"]
 
@@ -80,15 +79,14 @@ def _train(
     trainer: Trainer, with_angles: bool
 ) -> tuple[np.ndarray, list[float | None]]:
     """Return losses, infinite from where numbers run away, and angles on the way."""
-    losses = np.full(trainer.iterations, np.inf)
     angles: list[float | None] = []
     ends = np.linspace(0, trainer.iterations, ANGLES + 1).round()[1:]
-    with contextlib.suppress(InvalidValue):  # of a loss or a gradient
-        for iteration in range(trainer.iterations):
-            losses[iteration] = trainer.step().loss
-            if with_angles and iteration + 1 in ends:
-                angles.append(_cosine(trainer))
-    return losses, angles
+
+    def measure(iteration: int) -> None:
+        if with_angles and iteration in ends:
+            angles.append(_cosine(trainer))
+
+    return losses_of(trainer, measure), angles
 
 
 def _cosine(trainer: Trainer) -> float | None:

@@ -31,8 +31,10 @@ from spikelearn.learning.rules import RULES
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import Trainer
 from spikelearn.network import LIF, LeakyRate, LeakyReadout, RecurrentNetwork
+from spikelearn.runs.connecting import task_map
 from spikelearn.studies.base import Study, Unit, grid
 from spikelearn.studies.rich_lazy_claims import claims
+from spikelearn.studies.training import losses_of
 from spikelearn.tasks import Batch
 from spikelearn.tasks.ring import RingTask
 
@@ -69,6 +71,7 @@ FAMILIES = (
     'shuffle(connectome("optic_lobe"))',
 )
 RING = ("2af", "dms", "cxt")
+SOLVED = ("2af", "cxt")  # whose answer a linear map of the mean input can give
 SPIKING_TASK = {"dt": 20.0, "hold_fixation": True}
 ROWS = "smnist-rows"
 
@@ -94,38 +97,28 @@ class Part:
     kernels: str = "e-prop"
 
 
+MATCHED = ("spectral_radius", "lyapunov")
+ALIGNED = ("aligned_low_rank(1)", "low_rank(1)")
+WORM = 'connectome("celegans")'
+SHORT, SPIKING = 800, 500  # iterations
 PARTS = (
     Part("published", RANKS, RING, 10_000, trials=320, kernels="bptt"),
     Part("images", RANKS, (ROWS,), 300, batch_size=200, kernels="bptt"),
-    Part("local", RANKS, RING, 1000, rules=("bptt", "e-prop")),
-    Part(
-        "matched",
-        RANKS,
-        RING,
-        1000,
-        matches=("spectral_radius", "lyapunov"),
-    ),
-    Part("stable", RANKS, RING, 1000, gains=(STABLE_GAIN,)),
-    Part(
-        "aligned",
-        ("aligned_low_rank(1)", "aligned_low_rank(2)", "low_rank(1)", "low_rank(2)"),
-        ("2af", "cxt"),
-        1000,
-    ),
+    Part("short", RANKS, RING, SHORT, rules=("bptt", "e-prop")),
+    Part("matched", RANKS, RING, SHORT, matches=MATCHED),
+    Part("stable", RANKS, RING, SHORT, gains=(STABLE_GAIN,)),
+    Part("aligned", ALIGNED, SOLVED, SHORT),
+    Part("families", FAMILIES, ("dms",), SHORT, matches=("frobenius", "lyapunov")),
+    Part("short", RANKS, SOLVED, SPIKING, ("LIF",), rules=("bptt", "e-prop")),
+    Part("matched", RANKS, ("2af",), SPIKING, ("LIF",), matches=MATCHED),
+    Part("stable", RANKS, SOLVED, SPIKING, ("LIF",), gains=(STABLE_GAIN,)),
+    Part("aligned", ALIGNED, SOLVED, SPIKING, ("LIF",)),
     Part(
         "families",
-        FAMILIES,
-        ("dms",),
-        1000,
-        matches=("frobenius", "lyapunov"),
-    ),
-    Part(
-        "spiking",
-        RANKS,
-        ("2af", "cxt"),
-        1000,
-        cells=("LIF",),
-        rules=("bptt", "e-prop"),
+        ("gaussian", "dale(balanced=True)", WORM, f"shuffle({WORM})"),
+        ("2af",),
+        SPIKING,
+        ("LIF",),
     ),
 )
 
@@ -135,7 +128,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    parts: tuple[str, ...] = tuple(part.name for part in PARTS)
+    cells: tuple[str, ...] = ("rate", "LIF")
+    parts: tuple[str, ...] = tuple(dict.fromkeys(part.name for part in PARTS))
     seeds: int = 5
     n_rec: int = N_REC
     shorter: int = 1
@@ -150,7 +144,9 @@ def initial_connectivity(*, quick: bool = False, seeds: int | None = None) -> St
     """
     settings = Settings()
     if quick:
-        settings = Settings(parts=("local", "aligned"), seeds=3, n_rec=60, shorter=5)
+        settings = Settings(
+            parts=("short", "aligned"), cells=("rate",), seeds=3, n_rec=60, shorter=4
+        )
     if seeds is not None:
         settings = settings.model_copy(update={"seeds": seeds})
     units = [
@@ -160,7 +156,7 @@ def initial_connectivity(*, quick: bool = False, seeds: int | None = None) -> St
         for unit in grid(
             part=[part.name],
             task=part.tasks[:1] if quick else part.tasks,
-            cell=part.cells,
+            cell=[cell for cell in part.cells if cell in settings.cells],
             rule=part.rules,
             match=part.matches,
             gain=part.gains,
@@ -210,7 +206,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
     network = trainer.network
     batch = _probe(unit, trainer)
     try:
-        _set_weights(unit, network, batch.x[:, :EXPONENT_TRIALS])
+        _set_weights(unit, trainer, batch.x[:, :EXPONENT_TRIALS])
     except InvalidValue as error:  # an exponent out of reach
         return {"unmatched": str(error), "diverged": False}
     before = _copy(network)
@@ -218,7 +214,7 @@ def train_one(unit: Unit) -> dict[str, Any]:
     structure = describe(in_float64(network), x).to_dict()
     start = {name: structure[name] for name in STRUCTURE}
     start["exponent_start"] = structure["lyapunov"]
-    losses = _train(trainer)
+    losses = losses_of(trainer)
     end = _exponent(network, x) if np.isfinite(losses).all() else None
     if end is None:  # ran away, perhaps into silence
         return start | {"diverged": True, "test_loss": WORST_LOSS}
@@ -251,15 +247,6 @@ def _word(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _train(trainer: Trainer) -> np.ndarray:
-    """Return the losses of all iterations, infinite from where numbers run away."""
-    losses = np.full(trainer.iterations, np.inf)
-    with contextlib.suppress(InvalidValue):  # of a loss or a gradient
-        for iteration in range(trainer.iterations):
-            losses[iteration] = trainer.step().loss
-    return losses
-
-
 def _trainer(unit: Unit) -> Trainer:
     n, seed = int(unit["n_rec"] or 1), int(unit["seed"] or 0)
     spiking = unit["cell"] == "LIF"
@@ -290,20 +277,22 @@ def _trainer(unit: Unit) -> Trainer:
     )
 
 
-def _set_weights(unit: Unit, network: RecurrentNetwork, x: np.ndarray) -> None:
+def _set_weights(unit: Unit, trainer: Trainer, x: np.ndarray) -> None:
     """Draw all weights, and match the recurrent ones to the Gaussian draw of the seed.
 
     Masks, signs and delays of a family hold for the draw alone: training is free, so
     that networks differ in nothing but their initial weights.
     """
-    rng = np.random.default_rng(int(unit["seed"] or 0))
+    network, seed = trainer.network, int(unit["seed"] or 0)
+    rng = np.random.default_rng(seed)
     params, gain, mode = network.params, float(unit["gain"] or 0.0), str(unit["match"])
     streams = rng.spawn(3)
     for array, stream in ((params.w_in, streams[0]), (params.w_out, streams[1])):
         bound = 1 / np.sqrt(array.shape[1])
         array[...] = stream.uniform(-bound, bound, array.shape)
     entropy = int(streams[2].integers(2**63))
-    ports = connectivity.Ports(params.w_in, params.w_out)
+    teacher = task_map(trainer.task, seed)
+    ports = connectivity.Ports(params.w_in, params.w_out, teacher)
     family = connectivity.parse(str(unit["init"]))
     drawn = family.draw(network.n_rec, entropy, ports)
     control = connectivity.gaussian(gain).draw(network.n_rec, entropy)

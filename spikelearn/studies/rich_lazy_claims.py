@@ -40,20 +40,32 @@ MEASURES = {
     "representation": Measure("representation_alignment", "alignment of hidden states"),
     "kernel": Measure("ka_bptt", "alignment of tangent kernels"),
 }
+RATE, SPIKING = {"cell": "rate"}, {"cell": "LIF"}
 GROUPS: dict[str, tuple[str, dict[str, Any]]] = {
     "published": ("BPTT in the published settings", {"part": "published"}),
     "images": ("BPTT, rows of images", {"part": "images"}),
     "radius": (
         "BPTT at equal spectral radius",
-        {"part": "matched", "match": "spectral_radius"},
+        {"part": "matched", "match": "spectral_radius", **RATE},
     ),
     "exponent": (
         "BPTT at equal largest exponent",
-        {"part": "matched", "match": "lyapunov"},
+        {"part": "matched", "match": "lyapunov", **RATE},
     ),
-    "e-prop": ("e-prop, rate units", {"part": "local", "rule": "e-prop"}),
-    "spiking bptt": ("BPTT, spiking", {"part": "spiking", "rule": "bptt"}),
-    "spiking e-prop": ("e-prop, spiking", {"part": "spiking", "rule": "e-prop"}),
+    "e-prop": ("e-prop, rate units", {"part": "short", "rule": "e-prop", **RATE}),
+    "spiking": ("BPTT, spiking", {"part": "short", "rule": "bptt", **SPIKING}),
+    "spiking radius": (
+        "BPTT, spiking, at equal spectral radius",
+        {"part": "matched", "match": "spectral_radius", **SPIKING},
+    ),
+    "spiking exponent": (
+        "BPTT, spiking, at equal largest exponent",
+        {"part": "matched", "match": "lyapunov", **SPIKING},
+    ),
+    "spiking e-prop": (
+        "e-prop, spiking",
+        {"part": "short", "rule": "e-prop", **SPIKING},
+    ),
 }
 
 
@@ -78,9 +90,17 @@ def claims(rows: list[Row]) -> list[Claim]:
         for group, (words, where) in GROUPS.items()
         for claim in _by_rank(_where(rows, **where), group, words)
     ]
-    for match in dict.fromkeys(r["match"] for r in rows if r["part"] == "families"):
-        found += _families(_where(rows, part="families", match=match), match)
-    return [*found, *_aligned(rows), *_stable(rows)]
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        own = _where(rows, cell=cell)
+        families = _where(own, part="families")
+        for match in dict.fromkeys(row["match"] for row in families):
+            found += _families(_where(families, match=match), match, _suffix(cell))
+        found += [*_aligned(own, _suffix(cell)), *_stable(own, _suffix(cell))]
+    return found
+
+
+def _suffix(cell: str) -> str:
+    return "" if cell == "rate" else ", spiking"
 
 
 def _where(rows: list[Row], **where: Any) -> list[Row]:
@@ -172,7 +192,7 @@ def _compared(
     return judged(id, statement, means, by_part, 0.0, above=above, test=test)
 
 
-def _families(rows: list[Row], match: str) -> list[Claim]:
+def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
     """Return B3: families against the Gaussian control, connectomes against nulls."""
     some = [
         part
@@ -180,21 +200,23 @@ def _families(rows: list[Row], match: str) -> list[Claim]:
         if part["init"] not in CONTROLS and not part["init"].startswith(NULL)
     ]
     nulls = [p for p in some if f"{NULL}{p['init']})" in _inits(rows)]
-    rank = Measure("eigenvalue_rank", "effective rank")
-    matched = f"matched in {match}".replace("_", " ")
+    matched = f"matched in {match}{suffix}".replace("_", " ")
     gaussian = "that of the family minus that of the Gaussian matrix of the seed"
-    found = [
-        _compared(
-            f"B3 rank, {match}",
-            f"Experimentally driven families have a lower effective rank ({matched}).",
-            some,
-            lambda part: _difference(
-                _values(rows, rank, **part), _values(rows, rank, init="gaussian")
-            ),
-            False,
-            f"effective rank, {gaussian}",
+    rank = Measure("eigenvalue_rank", "effective rank")
+    found = []
+    if match == "frobenius":  # another scale has the same rank
+        found.append(
+            _compared(
+                f"B3 rank{suffix}",
+                f"Experimentally driven families have a lower effective rank{suffix}.",
+                some,
+                lambda part: _difference(
+                    _values(rows, rank, **part), _values(rows, rank, init="gaussian")
+                ),
+                False,
+                f"effective rank, {gaussian}",
+            )
         )
-    ]
     for name, measure in MEASURES.items():
         log = "logarithm of the " if measure.logarithm else ""
 
@@ -208,7 +230,7 @@ def _families(rows: list[Row], match: str) -> list[Claim]:
 
         found += [
             _compared(
-                f"B3 {name}, {match}",
+                f"B3 {name}, {match}{suffix}",
                 f"They learn more richly than the Gaussian matrix: {measure.words} "
                 f"({matched}).",
                 some,
@@ -217,7 +239,7 @@ def _families(rows: list[Row], match: str) -> list[Claim]:
                 f"{log}{measure.words}, {gaussian}",
             ),
             _compared(
-                f"B3 {name} beyond nulls, {match}",
+                f"B3 {name} beyond nulls, {match}{suffix}",
                 f"Connectomes learn more richly than when shuffled: {measure.words} "
                 f"({matched}).",
                 nulls,
@@ -230,7 +252,7 @@ def _families(rows: list[Row], match: str) -> list[Claim]:
     return found
 
 
-def _aligned(rows: list[Row]) -> list[Claim]:
+def _aligned(rows: list[Row], suffix: str) -> list[Claim]:
     """Return B4: aligned low rank against random low rank."""
     some = _where(rows, part="aligned")
     aligned = [r for r in some if r["init"].startswith("aligned")]
@@ -245,8 +267,8 @@ def _aligned(rows: list[Row]) -> list[Claim]:
 
         found.append(
             _compared(
-                f"B4 {name}",
-                f"Task-aligned low rank learns lazily: {measure.words}.",
+                f"B4 {name}{suffix}",
+                f"Task-aligned low rank learns lazily: {measure.words}{suffix}.",
                 parts,
                 difference,
                 not measure.rich_is_larger,
@@ -256,10 +278,10 @@ def _aligned(rows: list[Row]) -> list[Claim]:
     return found
 
 
-def _stable(rows: list[Row]) -> list[Claim]:
+def _stable(rows: list[Row], suffix: str) -> list[Claim]:
     """Return B5: the effect of rank shrinks where both ends are stable."""
     stable = _where(rows, part="stable")
-    usual = _where(rows, part="local", rule="bptt")
+    usual = _where(rows, part="short", rule="bptt")
     found = []
     for name, measure in MEASURES.items() if stable and usual else ():
         log = "logarithm of the " if measure.logarithm else ""
@@ -277,8 +299,8 @@ def _stable(rows: list[Row]) -> list[Claim]:
 
         found.append(
             _compared(
-                f"B5 {name}",
-                f"The effect of rank is smaller at a small gain: {measure.words}.",
+                f"B5 {name}{suffix}",
+                f"The effect of rank shrinks at a small gain: {measure.words}{suffix}.",
                 parts_of(stable, "task"),
                 shrinks,
                 True,

@@ -20,7 +20,7 @@ from spikelearn.studies.rich_lazy import (
 )
 
 UNIT = {
-    "part": "local",
+    "part": "short",
     "task": "2af",
     "cell": "rate",
     "rule": "e-prop",
@@ -81,7 +81,9 @@ def test_a_table_as_published_reproduces_every_claim():
     assert kinds == {"B1", "B2", "B3", "B4", "B5"}
     groups = {name.partition(", ")[2] for name in found if name.startswith("B1")}
     assert {"published", "images", "radius", "exponent"} < groups
-    assert {"e-prop", "spiking bptt", "spiking e-prop"} < groups
+    assert {"e-prop", "spiking", "spiking e-prop", "spiking exponent"} < groups
+    for claim in ("B3 kernel, frobenius", "B4 kernel", "B5 kernel", "B3 rank"):
+        assert claim in found and f"{claim}, spiking" in found
 
 
 def test_a_table_without_any_effect_reproduces_none():
@@ -139,7 +141,7 @@ def test_the_study_and_its_quick_version():
         (10_000, 300, 32)
     }
     assert len(quick.units) < 60
-    assert {u["init"] for u in quick.units if u["part"] == "local"} == {
+    assert {u["init"] for u in quick.units if u["part"] == "short"} == {
         *("low_rank(1)", "low_rank(6)", "low_rank(20)", "gaussian")
     }
 
@@ -171,9 +173,9 @@ def test_matrices_are_matched_to_the_gaussian_one_of_the_seed(match):
 def test_weights_come_from_the_seed_and_from_nothing_else():
     def weights(**change):
         unit = UNIT | change
-        network = _trainer(unit).network
-        _set_weights(unit, network, np.zeros((1, 1, network.n_in)))
-        return network.params
+        trainer = _trainer(unit)
+        _set_weights(unit, trainer, np.zeros((1, 1, trainer.network.n_in)))
+        return trainer.network.params
 
     one, two = weights(), weights(init="gaussian")
     np.testing.assert_array_equal(one.w_in, two.w_in)
@@ -181,6 +183,15 @@ def test_weights_come_from_the_seed_and_from_nothing_else():
     bound = 1 / np.sqrt(20)
     assert 0.8 * bound < np.abs(one.w_out).max() <= bound
     assert (weights(seed=2).w_in != one.w_in).any()
+
+
+def test_aligned_weights_take_the_input_to_the_answer_it_asks_for():
+    unit = UNIT | {"init": "aligned_low_rank(1)", "n_rec": 100}
+    trainer = _trainer(unit)
+    _set_weights(unit, trainer, np.zeros((1, 1, trainer.network.n_in)))
+    params = trainer.network.params
+    answer = params.w_out @ params.w_rec @ params.w_in
+    assert answer[1, 1] > answer[1, 2] and answer[2, 2] > answer[2, 1]
 
 
 def test_the_page_shows_every_claim_and_figure(tmp_path):
