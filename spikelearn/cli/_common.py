@@ -25,6 +25,7 @@ from rich.table import Table
 from spikelearn.kernels.threads import usable_cores
 from spikelearn.learning.evaluation import Evaluation
 from spikelearn.learning.trainer import StepMetrics
+from spikelearn.report.charts import check_figure
 
 __all__ = [
     "AVAILABLE_CORES",
@@ -34,6 +35,7 @@ __all__ = [
     "Update",
     "console",
     "evaluation_line",
+    "figure_of",
     "print_json",
     "print_table",
     "progress_bar",
@@ -74,6 +76,21 @@ def show_messages() -> None:
     logger.setLevel(logging.INFO)
     logger.addHandler(_StandardError())
     logger.propagate = False
+
+
+def figure_of(out: Path | None, name: str) -> Path | None:
+    """Return the figure that `--out` asks for: itself, or NAME.svg in a folder.
+
+    Raises
+    ------
+    InvalidValue, MissingDependency
+        If the file has another ending, or there is nothing to draw with.
+    """
+    if out is None:
+        return None
+    figure = out if out.suffix else out / f"{name}.svg"
+    check_figure(figure)
+    return figure
 
 
 def print_json(value: Any) -> None:

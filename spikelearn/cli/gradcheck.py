@@ -21,6 +21,7 @@ from spikelearn.cli._common import (
     AVAILABLE_CORES,
     ThreadsOption,
     console,
+    figure_of,
     print_json,
     print_table,
     training_progress,
@@ -37,7 +38,6 @@ from spikelearn.files import write_json
 from spikelearn.learning.rules import BPTT
 from spikelearn.network import CELLS, RecurrentNetwork
 from spikelearn.report.alignment_map import lag_label, write_alignment_map
-from spikelearn.report.charts import check_figure
 from spikelearn.runs import RunConfig, resolve_config
 from spikelearn.runs.build import (
     build_loss,
@@ -134,10 +134,7 @@ def gradcheck(
     of 1 to 3 steps on a short evidence-accumulation, for LIF, ALIF and rate cells;
     KEY=VALUE changes it.
     """
-    figure = None
-    if out is not None:
-        figure = out if out.suffix else out / "alignment.svg"
-        check_figure(figure)
+    figure = figure_of(out, "alignment")
     given = Given.read("gradcheck", values or [], task, seed)
     configs = _configurations(given)
     several = len(configs) > 1

@@ -17,6 +17,7 @@ from spikelearn.cli._common import (
     JsonOption,
     ThreadsOption,
     console,
+    figure_of,
     print_json,
     print_table,
 )
@@ -30,7 +31,6 @@ from spikelearn.errors import InvalidValue
 from spikelearn.files import write_json
 from spikelearn.network import RecurrentNetwork, Surrogate
 from spikelearn.network.tangent import Jacobian
-from spikelearn.report.charts import check_figure
 from spikelearn.report.stability import write_lyapunov_figure
 from spikelearn.runs.build import build_network
 from spikelearn.tasks import Task
@@ -89,10 +89,7 @@ def lyapunov(
     Exponents are in natural logarithms per time step, with standard errors; those of
     spiking networks are of several kinds, side by side. Everything is in float64.
     """
-    figure = None
-    if out is not None:
-        figure = out if out.suffix else out / "lyapunov.svg"
-        check_figure(figure)
+    figure = figure_of(out, "lyapunov")
     network, made, chosen = _network(values or [], task, seed)
     network = in_float64(network)
     x = task_input(made, steps or max(made.n_steps, LEAST_STEPS), samples)
