@@ -106,7 +106,12 @@ def fits_surely(bytes_needed: int) -> bool:
 
 
 def require_fits(
-    bytes_needed: int, where: str, per_unit_bytes: int, units: int, unit_name: str
+    bytes_needed: int,
+    where: str,
+    per_unit_bytes: int,
+    units: int,
+    unit_name: str,
+    advice: str = "",
 ) -> None:
     """Raise `InvalidValue`, with what would fit, if something exceeds the memory limit.
 
@@ -119,6 +124,8 @@ def require_fits(
     per_unit_bytes, units, unit_name
         The part that grows: `units` things of `per_unit_bytes` each, for example 16 and
         "samples". The rest of `bytes_needed` does not get less with fewer of them.
+    advice
+        A sentence about what else takes less.
     """
     if fits_surely(bytes_needed):
         return
@@ -128,10 +135,11 @@ def require_fits(
     fixed = bytes_needed - per_unit_bytes * units
     fitting = max((limit - fixed) // max(per_unit_bytes, 1), 0)
     hint = f"{fitting} {unit_name} at a time fit" if fitting else f"No {unit_name} fit"
+    hint += f". {advice}" if advice else "."
     require(
         False,
         where,
         f"must fit into the memory limit of {as_text(limit)}",
         f"{units} {unit_name} that need {as_text(bytes_needed)}",
-        f"{hint}. The environment variable {VARIABLE} sets the limit.",
+        f"{hint} The environment variable {VARIABLE} sets the limit.",
     )

@@ -239,4 +239,5 @@ def _require_fits(
     per_trial = 2 * n_rules * factor_bytes(network, n_steps, steps)
     per_trial += 2 * network.record_bytes(n_steps, 1)
     n_bytes = SCRATCH + per_trial * batch.size
-    require_fits(n_bytes, "tangent kernels", per_trial, batch.size, "trials")
+    advice = "Outputs of fewer steps take less: --steps last." if len(steps) > 1 else ""
+    require_fits(n_bytes, "tangent kernels", per_trial, batch.size, "trials", advice)

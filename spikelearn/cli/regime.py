@@ -16,6 +16,7 @@ from spikelearn.cli._common import (
     RunArgument,
     ThreadsOption,
     console,
+    figure_of,
     print_json,
     print_table,
     progress_bar,
@@ -24,7 +25,6 @@ from spikelearn.errors import InvalidValue, unknown_name
 from spikelearn.files import write_json
 from spikelearn.learning.rules import BPTT, EProp, Rule
 from spikelearn.network import RecurrentNetwork
-from spikelearn.report.charts import check_figure
 from spikelearn.report.regime import write_regime_figure
 from spikelearn.runs import Run, load_run
 from spikelearn.runs.build import build_rule
@@ -68,14 +68,12 @@ def regime_of_run(
     """Measure how far training moved weights, activity and the tangent kernel of a run.
 
     Compares the weights that the run kept on the way (training.snapshots) with those at
-    its start; where it kept none, the best weights with the start drawn anew. All
+    its start; where it kept none, the best weights with the start drawn anew (of which
+    JSON has "start" and "later"). All
     similarities are 1 for what did not change (lazy), and small in rich learning.
     Kernels are J J^T of the recurrent weights: of BPTT, of the local rule, and mixed.
     """
-    figure = None
-    if out is not None:
-        figure = out if out.suffix else out / "regime.svg"
-        check_figure(figure)
+    figure = figure_of(out, "regime")
     if steps not in STEPS:
         raise unknown_name("choice of steps", steps, STEPS)
     loaded = load_run(run)
@@ -87,7 +85,7 @@ def regime_of_run(
     compared = _rule(loaded, rule)
     batch = next(iter(loaded.task.evaluation("validation", trials, trials)))
     chosen = _steps(steps, batch)
-    start, later = _weights(loaded, threads)
+    start, later, kept = _weights(loaded, threads)
     rows: list[tuple[int, Regime]] = []
     with progress_bar(len(later), "comparing", "snapshot", memory=600.0) as update:
         for iteration, network in later:
@@ -98,13 +96,13 @@ def regime_of_run(
             update(len(rows), f"iteration {iteration}")
     if figure is not None:
         write_regime_figure(figure, rows)
-    answer = _answer(rows)
+    answer = kept | _answer(rows)
     if out is not None and figure != out:
         write_json(out / "regime.json", answer)
     if as_json:
         print_json(answer)
     else:
-        _print(rows, out)
+        _print(rows, kept, out)
 
 
 def _rule(run: Run, name: str | None) -> Rule:
@@ -129,15 +127,20 @@ def _steps(choice: str, batch: Batch) -> tuple[int, ...]:
     }[choice]
 
 
-def _weights(run: Run, threads: int) -> tuple[RecurrentNetwork, Snapshots]:
-    """Return the network at the start, and at the iterations that were kept."""
-    kept = list(run.snapshots())
-    later = [(iteration, network) for iteration, network in kept if iteration > 0]
-    later = later or [(run.best_iteration, run.network)]
-    if kept and kept[0][0] == 0:
-        return kept[0][1], later
-    trainer = new_trainer(run.config, threads=threads, hardware=from_config)
-    return trainer.running(), later
+def _weights(
+    run: Run, threads: int
+) -> tuple[RecurrentNetwork, Snapshots, dict[str, str]]:
+    """Return the network at the start, the later ones, and what these are in words."""
+    kept = dict(run.snapshots())
+    start = kept.pop(0, None)
+    what = {
+        "start": "drawn anew" if start is None else "kept",
+        "later": "snapshots" if kept else "best weights",
+    }
+    if start is None:
+        trainer = new_trainer(run.config, threads=threads, hardware=from_config)
+        start = trainer.running()
+    return start, sorted(kept.items()) or [(run.best_iteration, run.network)], what
 
 
 def _answer(rows: list[tuple[int, Regime]]) -> dict[str, Any]:
@@ -152,7 +155,9 @@ def _answer(rows: list[tuple[int, Regime]]) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[tuple[int, Regime]], out: Path | None) -> None:
+def _print(
+    rows: list[tuple[int, Regime]], kept: dict[str, str], out: Path | None
+) -> None:
     last = rows[-1][1]
     n = len(last.steps)
     title = f"{last.cell} cells, {last.trials} trials"
@@ -184,7 +189,8 @@ def _print(rows: list[tuple[int, Regime]], out: Path | None) -> None:
     between = _number(last.rule_alignment["before"])
     console.print(
         f"at the start: K and target {start}, bptt and {last.rule} {between}. "
-        "Similarities to the start: 1 is lazy, small is rich.",
+        "Similarities to the start: 1 is lazy, small is rich. Start: "
+        f"{kept['start']}; later: {kept['later']}.",
         highlight=False,
     )
     if out is not None:

@@ -42,6 +42,7 @@ def run(tmp_path_factory):
 def test_json_has_the_numbers_of_the_library(run):
     found = answer(run.folder.path, "--trials", 12)
     assert (found["rule"], found["cell"], found["trials"]) == ("e-prop", "rate", 12)
+    assert (found["start"], found["later"]) == ("kept", "snapshots")
     (batch,) = run.task.evaluation("validation", 12, 12)
     networks = dict(run.snapshots())
     assert [row["iteration"] for row in found["snapshots"]] == [1, 2, 3]
@@ -67,7 +68,9 @@ def test_steps_and_rules(run):
 def test_runs_without_snapshots_compare_their_best_weights(run, tmp_path):
     shutil.copytree(run.folder.path, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "snapshots")
-    (row,) = answer(tmp_path / "bare", "--trials", 6)["snapshots"]
+    found = answer(tmp_path / "bare", "--trials", 6)
+    assert (found["start"], found["later"]) == ("drawn anew", "best weights")
+    (row,) = found["snapshots"]
     assert row["iteration"] == run.best_iteration
     start = dict(run.snapshots())[0]
     (batch,) = run.task.evaluation("validation", 6, 6)
@@ -108,7 +111,7 @@ def test_refusals(run, tmp_path, monkeypatch):
     with pytest.raises(InvalidValue, match=r"must end in \.svg or \.png"):
         regime(path, "--out", "figure.pdf")
     monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "257 MiB")
-    with pytest.raises(InvalidValue, match="trials at a time fit"):
+    with pytest.raises(InvalidValue, match=r"trials at a time fit\..*--steps last"):
         regime(path, "--trials", 400)
     monkeypatch.delenv("SPIKELEARN_MEMORY_LIMIT")
     options = ("task.name=cue-bandit", "iterations=1", "n_rec=5")
