@@ -83,7 +83,8 @@ for rule in (sl.BPTT(), sl.EProp()):
 # %% At the end: generalisation, rounding, noise
 bits = {}
 for name, network in networks.items():
-    gaps = sl.generalisation(network, task, loss, seed=0, samples=300)
+    options_of_run = {"seed": 0, "batch_size": 32, "iterations": options.iterations}
+    gaps = sl.generalisation(network, task, loss, samples=300, **options_of_run)
     print(
         f"{name:>6}: accuracy in training {gaps.train.accuracy:.1%}, "
         f"test {gaps.held_out.accuracy:.1%}, shifted {gaps.shifted.accuracy:.1%}; "

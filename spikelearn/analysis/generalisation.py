@@ -86,6 +86,7 @@ def generalisation(
     sigma: float = 0.2,
     rng: int | np.random.Generator = 0,
     batch_size: int = 256,
+    iterations: int | None = None,
     threads: int = 1,
 ) -> Generalisation:
     """Score a network on training trials, held-out ones, and shifted ones.
@@ -93,20 +94,24 @@ def generalisation(
     Parameters
     ----------
     task
-        Its training trials are those of the first batches of a run with `seed`, which
-        a run of a few epochs has all seen.
+        Its training trials are those of the first iterations of the run, whole batches
+        until there are `samples` of them.
     seed
         Seed of the training run.
     split
         "validation" or "test", which no task trains on.
     samples
-        Trials of each set, or all that a data set has.
+        Trials of each set; fewer held-out ones if a data set has no more, and fewer
+        training ones if the run learned from fewer.
     sigma
         Standard deviation of the shift, in units of the input.
     rng
         Source of the shift.
     batch_size
-        Trials that are run together.
+        Trials of an iteration of the run; that many are run together.
+    iterations
+        Iterations that the weights have learned from, at least 1; what comes later in
+        the run was never shown to them. None: enough for `samples`.
     threads
         Threads over samples.
 
@@ -121,6 +126,9 @@ def generalisation(
     require(task.kind != "reward", "generalisation.task", rule, "a reward task")
     require(samples >= 1, "samples", "must be >= 1", samples)
     require(batch_size >= 1, "batch_size", "must be >= 1", batch_size)
+    batches = -(-samples // batch_size)
+    learned = batches if iterations is None else iterations
+    require(learned >= 1, "iterations", "must be >= 1", learned)
     require(0 <= sigma < np.inf, "sigma", "must be >= 0 and finite", sigma)
     rng = np.random.default_rng(rng)
     classes = task.kind == "classification"
@@ -129,8 +137,8 @@ def generalisation(
         return _score(network, batches, loss, classes, threads)
 
     held_out = list(task.evaluation(split, samples, batch_size))
-    size = min(samples, batch_size)
-    train = [task.train_batch(k, size, seed) for k in range(-(-samples // size))]
+    shown = range(min(batches, learned))
+    train = [task.train_batch(k, batch_size, seed) for k in shown]
     graded = all(batch.x.dtype != np.uint8 for batch in held_out)
     return Generalisation(
         split=split,
@@ -163,6 +171,9 @@ def shifted(
 
 def held_out_batch(task: Task, split: str, samples: int, seed: int) -> Batch:
     """Return one batch of training trials ("train") or of held-out ones.
+
+    Those of training are the first of the stream of a seed, as one batch; a run that
+    was shorter than that has not learned from all of them.
 
     Raises
     ------

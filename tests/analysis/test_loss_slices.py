@@ -146,6 +146,24 @@ def test_gaps_by_hand():
     assert other.split == "validation"
 
 
+def test_training_trials_are_those_that_a_run_learned_from():
+    task = make("digits-rows", validation=50)
+    network = network_for(task)
+    options = {"seed": 3, "samples": 40, "batch_size": 16}
+    found = generalisation(network, task, CROSS_ENTROPY, **options, iterations=2)
+    batches = [task.train_batch(k, 16, 3) for k in range(2)]
+    value = np.mean([loss_at(network, b, CROSS_ENTROPY) for b in batches])
+    assert found.train.samples == 32 and found.held_out.samples == 40
+    assert found.train.loss == pytest.approx(value, rel=1e-6)
+    long = generalisation(network, task, CROSS_ENTROPY, **options, iterations=9)
+    assert long == generalisation(network, task, CROSS_ENTROPY, **options)
+    assert long.train.samples == 48, "whole batches"
+    few = {"seed": 3, "samples": 2, "batch_size": 16}
+    one = generalisation(network, task, CROSS_ENTROPY, **few)
+    first = loss_at(network, task.train_batch(0, 16, 3), CROSS_ENTROPY)
+    assert one.train.loss == pytest.approx(first, rel=1e-6)
+
+
 def test_held_out_trials_are_not_those_of_training():
     task = make("digits-rows", validation=50)
     seen = {x.tobytes() for x in task.train_batch(0, 1200, 0).x.transpose(1, 0, 2)}
@@ -193,6 +211,7 @@ def test_spikes_and_values():
         ({"samples": 0}, InvalidValue, "samples must be >= 1"),
         ({"sigma": -1.0}, InvalidValue, "sigma must be >= 0"),
         ({"batch_size": 0}, InvalidValue, "batch_size must be >= 1"),
+        ({"iterations": 0}, InvalidValue, "iterations must be >= 1"),
         ({"split": "train"}, UnknownName, "unknown evaluation split 'train'"),
         ({"split": "validation"}, InvalidValue, "validation set must exist"),
     ],
