@@ -42,8 +42,8 @@ class CurvaturePoint:
     noise
         Sharpness under Gaussian noise; None if it was not asked for.
     bound
-        Largest curvature at which the optimiser is stable, 2 / eta; None where the
-        optimiser has no such number.
+        Largest curvature at which the optimiser is stable (`stability_bound`); None
+        where the optimiser has no such number.
     """
 
     iteration: int
@@ -55,7 +55,7 @@ class CurvaturePoint:
     bound: float | None
 
     def bound_of(self, label: str) -> float | None:
-        """Return 2 / (rho eta) of a rule; None if rho <= 0 or there is no bound."""
+        """Return bound / rho of a rule; None if rho <= 0 or there is no bound."""
         rho = self.rules[label].rho
         if self.bound is None or rho is None or rho <= 0:
             return None
@@ -104,7 +104,8 @@ def curvature_point(
     feedback
         As in `rule_component`.
     parameters, l2
-        What is differentiated, and the strength of its decay.
+        What is differentiated, and the strength of its decay, which is a part of the
+        eigenvalues alone.
     sigma, draws
         As in `sharpness`.
     rng

@@ -30,6 +30,7 @@ class CurvatureAnswer:
     generalisation: Generalisation
     missing: dict[str, str]
     feedback: str
+    l2: float
 
     @property
     def kinds(self) -> list[str]:
@@ -52,6 +53,7 @@ def answer_json(answer: CurvatureAnswer, sigma: float) -> dict[str, Any]:
         "not_defined": answer.missing,
         "feedback": answer.feedback,
         "sigma": sigma,
+        "l2": answer.l2,
         "points": [_point(point) for point in answer.points],
         "bits": [
             {
@@ -93,10 +95,10 @@ def _point(point: CurvaturePoint) -> dict[str, Any]:
         },
         "rules": {
             label: dataclasses.asdict(component)
-            | {"two_over_rho_eta": point.bound_of(label)}
+            | {"bound_of_rule": point.bound_of(label)}
             for label, component in point.rules.items()
         },
-        "two_over_eta": point.bound,
+        "bound": point.bound,
         "noise": None if point.noise is None else dataclasses.asdict(point.noise),
     }
 
@@ -116,28 +118,7 @@ def _finite(value: Any) -> Any:
 
 def print_answer(answer: CurvatureAnswer) -> None:
     """Print tables for people."""
-    labels, kinds = list(answer.best.rules), list(answer.best.ends)
-    columns = ["iteration", "loss"]
-    columns += [f"{kind}: {end}" for kind in kinds for end in ("largest", "smallest")]
-    columns += ["2/eta"]
-    for label in labels:
-        columns += [f"{label}: rho", "cosine", "2/(rho eta)"]
-    columns += [] if answer.best.noise is None else ["noise (s.e.)"]
-    rows = []
-    for point in answer.points:
-        mark = " (best)" if point is answer.best else ""
-        row = [f"{point.iteration}{mark}", _number(point.loss)]
-        row += [_number(end.value) for kind in kinds for end in point.ends[kind]]
-        row.append(_number(point.bound))
-        for label in labels:
-            one = point.rules[label]
-            numbers = (one.rho, one.cosine, point.bound_of(label))
-            row += [_number(number) for number in numbers]
-        if point.noise is not None:
-            error = _number(point.noise.error)
-            row.append(f"{_number(point.noise.mean)} ({error})")
-        rows.append(row)
-    print_table("Curvature of the loss over w_rec along training", columns, rows)
+    _print_points(answer)
     if answer.field is not None:
         field = answer.field
         console.print(
@@ -160,6 +141,51 @@ def print_answer(answer: CurvatureAnswer) -> None:
     rows = [[kind, KINDS[kind]] for kind in answer.kinds]
     rows += [[kind, f"not defined for {why}"] for kind, why in answer.missing.items()]
     print_table("Kinds", ["kind", "meaning"], rows)
+
+
+def _print_points(answer: CurvatureAnswer) -> None:
+    """Print what is along training: the loss, then a table per kind and per rule."""
+    some = answer.best.bound is not None
+    columns = ["iteration", "loss", "|gradient|"]
+    columns += [] if answer.best.noise is None else ["growth under noise (s.e.)"]
+    rows = []
+    for point in answer.points:
+        row = [_number(point.loss), _number(point.gradient_norm)]
+        if point.noise is not None:
+            error = _number(point.noise.error)
+            row.append(f"{_number(point.noise.mean)} ({error})")
+        rows.append(row)
+    _print_along("Loss along training", columns, answer, rows)
+    for kind in answer.best.ends:
+        rows = []
+        for point in answer.points:
+            ends = [end.value for end in point.ends[kind]]
+            rows.append([_number(n) for n in (*ends, *[point.bound] * some)])
+        columns = ["iteration", "largest", "smallest", *["bound"] * some]
+        _print_along(f"Curvature over w_rec: {kind}", columns, answer, rows)
+    for label in answer.best.rules:
+        rows = []
+        for point in answer.points:
+            one, of_rule = point.rules[label], point.bound_of(label)
+            kept = (one.rho, one.cosine, *[of_rule] * some)
+            rows.append([_number(n) for n in kept])
+        columns = ["iteration", "rho", "cosine", *["bound / rho"] * some]
+        _print_along(f"Gradient kept by {label}", columns, answer, rows)
+    if some:
+        console.print(
+            "bound: the largest eigenvalue at which the optimiser is stable, "
+            "2 (1 + momentum) / eta; of a rule it is bound / rho.",
+            highlight=False,
+        )
+
+
+def _print_along(
+    title: str, columns: list[str], answer: CurvatureAnswer, rows: list[list[str]]
+) -> None:
+    marks = [" (best)" if point is answer.best else "" for point in answer.points]
+    points = zip(answer.points, marks, rows, strict=True)
+    found = [[f"{point.iteration}{mark}", *row] for point, mark, row in points]
+    print_table(title, columns, found)
 
 
 def _print_scores(gaps: Generalisation) -> None:

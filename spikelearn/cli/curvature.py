@@ -25,6 +25,7 @@ from spikelearn.cli._common import (
     RunArgument,
     ThreadsOption,
     console,
+    figure_of,
     print_json,
     progress_bar,
 )
@@ -39,7 +40,6 @@ from spikelearn.files import write_json
 from spikelearn.learning.signals import Feedback
 from spikelearn.learning.trainer import learning_rate_scale
 from spikelearn.network import RecurrentNetwork
-from spikelearn.report.charts import check_figure
 from spikelearn.report.curvature import write_curvature_figure
 from spikelearn.runs.run import new_trainer
 
@@ -88,23 +88,22 @@ def curvature(
     """Measure how the loss bends along a run, and how its weights stand noise.
 
     Largest and smallest eigenvalues of the second derivative of the loss with respect
-    to the recurrent weights, with the bounds of stability 2/eta and 2/(rho eta) of
-    gradient descent, where rho is the part of the true gradient that a rule keeps; for
-    the weights that the run kept, and its best ones. Spiking cells have no such
-    derivative: what stands in for it says what it is. For the best weights also the
-    growth of the loss under rounding, slices of the loss, and the gap to held-out and
-    to shifted trials.
+    to the recurrent weights, with the bound up to which the optimiser is stable,
+    2 (1 + momentum) / eta for gradient descent, and bound / rho, where rho is the part
+    of the true gradient that a rule keeps; for the weights that the run kept, and its
+    best ones. Eigenvalues are with weight decay; loss, gradient and rho are without.
+    Spiking cells have no such derivative: what stands in for it says what it is. For
+    the best weights also the growth of the loss under rounding, slices of the loss, and
+    the gap from trials of the run's first iterations to held-out and shifted ones.
     """
-    figure = None
-    if out is not None:
-        figure = out if out.suffix else out / "curvature.svg"
-        check_figure(figure)
+    figure = figure_of(out, "curvature")
     for name, value in (("--sigma", sigma), ("--shift", shift)):
         require(0 <= value < math.inf, name, "must be >= 0 and finite", value)
     run, asked = read_request(path, split, samples, kinds, rule, bits)
     batch = held_out_batch(run.task, split, samples, run.config.training.seed)
     feedback = _feedback(run, threads)
     seed = run.config.training.seed
+    l2 = run.config.optimizer.weight_decay
     options: dict[str, Any] = {"draws": draws, "rng": seed, "threads": threads}
     points: list[CurvaturePoint] = []
     networks = _networks(run, threads)
@@ -120,7 +119,7 @@ def curvature(
                 iteration=iteration,
                 feedback=feedback,
                 bound=_bound(run, iteration),
-                l2=run.config.optimizer.weight_decay,
+                l2=l2,
                 sigma=sigma,
                 **options,
             )
@@ -141,6 +140,8 @@ def curvature(
         samples=samples,
         sigma=shift,
         rng=seed,
+        batch_size=run.config.training.batch_size,
+        iterations=max(run.best_iteration, 1),
         threads=threads,
     )
     leading = {
@@ -150,7 +151,7 @@ def curvature(
     slices = usual_slices(network, batch, loss, leading, rng=seed, threads=threads)
     name = feedback if isinstance(feedback, str) else feedback.kind
     answer = CurvatureAnswer(
-        points, best, by_bits, field, slices, gaps, asked.missing, name
+        points, best, by_bits, field, slices, gaps, asked.missing, name, l2
     )
     numbers = answer_json(answer, sigma) | {"split": split, "samples": samples}
     if figure is not None:
@@ -170,7 +171,7 @@ def _networks(run: runs.Run, threads: int) -> list[tuple[int, RecurrentNetwork]]
     kept = dict(run.snapshots())
     if not kept:
         first = new_trainer(run.config, threads=threads, hardware=from_config)
-        kept[0] = first.network
+        kept[0] = first.running()
     kept[run.best_iteration] = run.network
     return sorted(kept.items(), key=lambda item: item[0])
 

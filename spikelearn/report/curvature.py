@@ -80,10 +80,10 @@ def _draw_eigenvalues(axes: Any, points: Sequence[CurvaturePoint]) -> None:
         axes.plot(at, smallest, "o:", color=colour, label="smallest", **look)
     bound = _numbers([point.bound for point in points])
     if np.isfinite(bound).any():
-        axes.plot(at, bound, "--", color=COLOURS["ink"], lw=0.9, label="2 / eta")
+        axes.plot(at, bound, "--", color=COLOURS["ink"], lw=0.9, label="bound")
         for label, colour in zip(points[0].rules, LINES[2:], strict=False):
             of_rule = _numbers([point.bound_of(label) for point in points])
-            name = f"2 / (rho eta), {label}"
+            name = f"bound / rho, {label}"
             axes.plot(at, of_rule, "--", color=colour, lw=0.9, label=name)
     axes.set_yscale("symlog", linthresh=1.0)
     axes.set_ylabel("eigenvalue")

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import spikelearn as sl
+from hardware.training import from_config
 from spikelearn.analysis.curvature import KINDS
 from spikelearn.analysis.generalisation import held_out_batch
 from spikelearn.cli import app
@@ -77,8 +78,8 @@ def test_json_has_the_numbers_of_the_library(folders):
         assert both["smallest"]["value"] == pytest.approx(smallest.value, rel=1e-3)
         rule = sl.rule_component(network, batch, run.loss, EProp())
         assert point["rules"]["e-prop"]["rho"] == pytest.approx(rule.rho)
-        assert point["two_over_eta"] == pytest.approx(2 * 1.5 / 0.1)
-        bound = point["rules"]["e-prop"]["two_over_rho_eta"]
+        assert point["bound"] == pytest.approx(2 * 1.5 / 0.1)
+        bound = point["rules"]["e-prop"]["bound_of_rule"]
         assert bound == pytest.approx(30 / rule.rho)
     assert [row["bits"] for row in found["bits"]] == [2, 4]
     assert found["surrogate_field"] is None
@@ -93,6 +94,9 @@ def test_json_has_the_numbers_of_the_library(folders):
     gaps = found["generalisation"]
     assert gaps["gap"] == gaps["held_out"]["loss"] - gaps["train"]["loss"]
     assert (found["split"], found["samples"]) == ("validation", 16)
+    assert found["l2"] == 0.01
+    steps = max(run.best_iteration, 1)
+    assert gaps["train"]["samples"] == 8 * min(steps, 2), "batches of the run, seen"
 
 
 def test_spiking_runs_have_labelled_kinds(folders):
@@ -105,7 +109,7 @@ def test_spiking_runs_have_labelled_kinds(folders):
     assert found["surrogate_field"]["asymmetry"] > 0
     first = found["points"][0]
     assert set(first["eigenvalues"]) == {"surrogate-field", "smoothed"}
-    assert first["two_over_eta"] is None, "Adam has no such number"
+    assert first["bound"] is None, "Adam has no such number"
     assert found["feedback"] == "random"
     assert set(first["rules"]) == {"e-prop", "bptt"}
     assert first["rules"]["bptt"]["rho"] != pytest.approx(1.0), "its own feedback"
@@ -116,12 +120,12 @@ def test_figures_tables_and_chosen_kinds(folders, tmp_path):
     out = tmp_path / "figures"
     options = ("--samples", 8, "--draws", 2, "--kinds", "hessian", "--out")
     text = curvature(folders / "rate", *options, out).stdout
-    assert "Curvature of the loss" in text and "Generalisation" in text
+    assert "Curvature over w_rec: hessian" in text and "Generalisation" in text
     numbers = json.loads((out / "curvature.json").read_text())
     assert numbers["bits"] == [] and numbers["points"][0]["noise"] is None
     svg = (out / "curvature.svg").read_text()
     assert svg.count("<path") > 10
-    assert "2 / (rho eta), e-prop" in svg
+    assert "bound / rho, e-prop" in svg
 
 
 def test_runs_without_kept_weights_begin_at_the_start(tmp_path):
@@ -137,6 +141,32 @@ def test_runs_without_kept_weights_begin_at_the_start(tmp_path):
     other = answer(tmp_path / "kept", *options)
     assert found["points"][0] == other["points"][0]
     np.testing.assert_array_equal(run.network.params.w_rec, kept.network.params.w_rec)
+
+
+def test_a_quantised_run_begins_with_the_weights_that_ran(tmp_path):
+    found = []
+    for name, keeps in (("kept", True), ("bare", False)):
+        training = {**SPIKING["training"], "iterations": 20, "snapshots": keeps}
+        values = {**SPIKING, "training": training, "hardware": {"weight_bits": 3}}
+        values["optimizer"] = {"lr": 0.02}
+        config = sl.resolve_config(values)
+        run = sl.train(config, tmp_path / name, hardware=from_config)
+        assert run.best_iteration > 0
+        options = ("--samples", 8, "--draws", 2, "--kinds", "weight-noise")
+        found.append(answer(tmp_path / name, *options)["points"][0])
+    assert found[0]["iteration"] == 0
+    assert found[0] == found[1]
+
+
+def test_tables_of_spiking_cells_fit_80_columns(folders):
+    options = ("--samples", 8, "--draws", 2, "--bits", "3", "--rule", "e-prop,bptt")
+    lines = curvature(folders / "spiking", *options).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    first = [line.split("\u2503")[1].strip() for line in lines if "\u2503" in line]
+    assert first.count("iteration") == 5, "loss, two kinds, two rules"
+    assert "growth under noise (s.e.)" in "\n".join(lines)
+    rows = [line for line in lines if "(best)" in line]
+    assert len(rows) == 5, "no row is folded"
 
 
 @pytest.mark.parametrize(
