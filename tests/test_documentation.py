@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_the_configurations_of_the_readme_are_valid(tmp_path):
 def test_the_commands_of_the_readme_run(tmp_path):
     (commands,) = [b for b in blocks("sh") if "spikelearn doctor" in b]
     for line in commands.splitlines():
-        words = line.partition("#")[0].split()
+        words = shlex.split(line, comments=True)
         assert words[0] == "spikelearn"
         run([sys.executable, "-m", *words], tmp_path)
     assert (tmp_path / "runs" / "digits" / "report.html").exists()
