@@ -44,7 +44,8 @@ class Structure:
     lyapunov
         Largest exponent per step (`learning.matching.largest_exponent`) of the network
         under its input, or of `reference_network`; None where it is not defined: the
-        network runs away, passes no change on, or has delays of several steps.
+        network runs away, passes no change on, or has (as the draw may have) delays of
+        several steps.
     balance
         (E - I) / (E + I) of the sums of positive and negative weights: 0 is balanced,
         1 excitation alone.
@@ -110,6 +111,7 @@ def describe(
         weights, mask = subject.weights, subject.mask
         where, rule = "describe.x", "must be given with a network"
         require(x is None, where, rule, "a draw")
+    late = subject.delay is not None and int(np.max(subject.delay)) > 1
     if x is None:
         network, driven_by = reference_network(Connectivity(weights, mask), rng)
     else:
@@ -117,7 +119,7 @@ def describe(
         network, driven_by = subject, x
     return Structure(
         n=len(weights),
-        lyapunov=_exponent(network, driven_by, rng, threads),
+        lyapunov=None if late else _exponent(network, driven_by, rng, threads),
         **_spectrum(weights),
         **_signs(weights),
         **_graph(mask),
@@ -160,8 +162,6 @@ def reference_ports(n: int, rng: int = 0) -> Ports:
 def _exponent(
     network: RecurrentNetwork, x: np.ndarray, rng: int, threads: int
 ) -> float | None:
-    if int(np.max(network.delay)) > 1:
-        return None
     network.run(x[:1])  # refuses what is no input of this network
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -174,6 +174,7 @@ def _spectrum(weights: np.ndarray) -> dict[str, float]:
     values = np.abs(eigenvalues(weights))
     s = np.linalg.svd(weights, compute_uv=False)
     total = float(s.sum())
+    squares = (s / s[0]) ** 2 if total > 0 else s
     p = s[s > 0] / total if total > 0 else np.ones(1)
     some = total > 0
     return {
@@ -183,8 +184,8 @@ def _spectrum(weights: np.ndarray) -> dict[str, float]:
         "spectral_radius": float(values[0]),
         "eigenvalue_rank": _ratio(values.sum(), values[0] * len(values)),
         "entropy_rank": float(np.exp(-np.sum(p * np.log(p)))) if some else 0.0,
-        "stable_rank": _ratio(np.sum(s**2), s[0] ** 2),
-        "participation_ratio": _ratio(np.sum(s**2) ** 2, np.sum(s**4)),
+        "stable_rank": float(squares.sum()),
+        "participation_ratio": _ratio(squares.sum() ** 2, np.sum(squares**2)),
     }
 
 

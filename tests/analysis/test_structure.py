@@ -90,6 +90,14 @@ def test_equal_singular_values_are_counted(rank):
     assert found.nuclear == pytest.approx(3.0 * rank)
 
 
+@pytest.mark.parametrize("scale", [1e-120, 1e120])
+def test_ranks_do_not_depend_on_the_scale(scale):
+    weights = np.random.default_rng(0).standard_normal((9, 9))
+    found, other = described(weights), described(scale * weights)
+    for name in ("entropy_rank", "stable_rank", "participation_ratio"):
+        assert getattr(other, name) == pytest.approx(getattr(found, name))
+
+
 def test_signs_and_graph():
     weights = np.array([[0.5, 1.0, 0.0], [2.0, 0.0, -1.0], [0.0, -1.0, 0.0]])
     found = described(weights)
@@ -148,6 +156,12 @@ def test_exponents_that_are_not_defined():
     late = RecurrentNetwork(2, 5, 1, delay=2, cell=LeakyRate(10.0))
     late.initialise(0)
     assert describe(late, x).lyapunov is None
+    assert describe(late).lyapunov is None
+    for text, there in (
+        ("delayed(gaussian, 1, 3)", False),
+        ("delayed(gaussian, 1, 1)", True),
+    ):
+        assert (describe(parse(text).draw(8, 0)).lyapunov is not None) == there
     wild = parse("dale(1.0, False, gaussian(1e30))").draw(20, 0)
     assert describe(wild).lyapunov is None
 
