@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from hardware.training import from_config
@@ -28,6 +30,7 @@ from spikelearn.connectivity import (
 )
 from spikelearn.errors import InvalidValue, require, unknown_name
 from spikelearn.learning.matching import match_lyapunov
+from spikelearn.memory import as_text, fits_surely, memory_limit_bytes
 from spikelearn.report.charts import check_figure
 from spikelearn.report.connectivity import write_connectivity_figure
 from spikelearn.runs import load_run
@@ -36,6 +39,7 @@ from spikelearn.runs.run import new_trainer
 __all__ = ["register"]
 
 N = 300  # neurons of a draw
+MATRICES = 10  # of n x n numbers that a draw and its description take at most
 TRIALS = 32  # of the task of a run, under which its exponent is measured
 ROWS = {
     "frobenius": "Frobenius norm",
@@ -91,11 +95,11 @@ def connectivity(
     """Describe a family of recurrent connectivity: norms, ranks, spectrum, graph.
 
     The largest Lyapunov exponent is that of a reference network of leaky ReLU units
-    (time constant 10 steps, no delays) under white noise; `spikelearn lyapunov`
-    measures those of real networks. The eigenvalue rank is a fraction of n, the balance
-    (E - I) / (E + I), and Dale's law a fraction of neurons. Of a run folder it
-    describes the weights at the start and the best ones, with the exponent under trials
-    of the task.
+    (time constant 10 steps) under white noise, not defined for families with delays;
+    `spikelearn lyapunov` measures those of real networks. The eigenvalue rank is a
+    fraction of n, the balance (E - I) / (E + I), and Dale's law a fraction of neurons.
+    Of a run folder it describes the weights at the start and the best ones, with the
+    exponent under trials of the task.
     """
     if out is not None:
         check_figure(out)
@@ -114,6 +118,7 @@ def connectivity(
     n, seed = N if n is None else n, seed or 0
     family = parse(spec)
     wanted = _wanted(matching)
+    _require_memory(n)
     made = _drawn(family, n, seed, wanted)
     own = describe(made, rng=seed)
     others: dict[str, Connectivity] = {}
@@ -162,6 +167,17 @@ def _describe_run(folder: Path, out: Path | None, as_json: bool) -> None:
         console.print(f"written: {out}")
 
 
+def _require_memory(n: int) -> None:
+    each = 8 * MATRICES * n  # bytes
+    if fits_surely(each * n):
+        return
+    limit = memory_limit_bytes()
+    most = math.isqrt(limit // (8 * MATRICES))
+    rule = f"must fit into the memory limit of {as_text(limit)}"
+    got, hint = f"{n} neurons that need {as_text(each * n)}", f"At most {most} fit."
+    require(n <= most, "--n", rule, got, hint)
+
+
 def _wanted(matching: str | None) -> tuple[str, float] | None:
     if matching is None:
         return None
@@ -185,6 +201,9 @@ def _drawn(
     mode, value = wanted
     if mode in MATCHES:
         return match(made, mode, value)
+    late = made.delay is not None and int(np.max(made.delay)) > 1
+    rule = "must be asked of connections with delays of one step"
+    require(not late, "--match lyapunov", rule, str(family))
     network, x = reference_network(made, seed)
     match_lyapunov(network, x, value, rng=seed)
     return made.with_weights(network.params.w_rec.copy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -80,8 +80,11 @@ class Ports:
 class Family:
     """A specification that matrices are drawn from; each is a frozen dataclass.
 
-    `str(family)` is its text form, which `parse` reads back.
+    `str(family)` is its text form, which `parse` reads back. `texts` are parameters for
+    which it also reads a bare name as a text, since shells take quotes away.
     """
+
+    texts: ClassVar[tuple[str, ...]] = ()
 
     def draw(
         self, n: int, rng: int | np.random.Generator = 0, ports: Ports | None = None
@@ -103,11 +106,19 @@ class Family:
         Raises
         ------
         InvalidValue
-            If n does not suit the family, or ports are needed and not given.
+            If n does not suit the family, ports are needed and not given, or weights
+            are so large that their norm is not finite.
         """
-        where = f"{type(self).__name__}.n"
+        name = type(self).__name__
+        where = f"{name}.n"
         require(whole(n, 1), where, "must be a whole number >= 1", n)
-        return self._draw(int(n), np.random.default_rng(rng), ports)
+        with np.errstate(over="ignore", invalid="ignore"):
+            made = self._draw(int(n), np.random.default_rng(rng), ports)
+            norm = np.linalg.norm(made.weights)
+        where = f"{name}.gain" if hasattr(self, "gain") else name
+        rule, got = "must give weights with a finite norm", getattr(self, "gain", norm)
+        require(np.isfinite(norm), where, rule, got)
+        return made
 
     def _draw(
         self, n: int, rng: np.random.Generator, ports: Ports | None

@@ -89,12 +89,12 @@ class TypeTable:
         rule = f"must be {k} numbers" if len(shape) == 1 else f"must be {k} rows of {k}"
         hint = f"There are {k} names."
         try:
-            array = np.array(value, np.float64)
-        except (TypeError, ValueError):
-            array = np.zeros(0)
-        good = array.shape == shape and bool(np.isfinite(array).all())
+            entries = np.array(value, object)  # True and "1" stay what they are
+        except ValueError:
+            entries = np.zeros(0)
+        good = entries.shape == shape and all(map(number, entries.ravel()))
         require(good, f"cell_types.{name}", rule, repr(value), hint)
-        return array
+        return entries.astype(np.float64)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TypeTable:
@@ -161,6 +161,8 @@ class cell_types(Family):
         neuron.
     """
 
+    texts = ("table",)
+
     table: Any
     gain: float = 1.0
 
@@ -191,6 +193,8 @@ class cell_types(Family):
         norm = np.linalg.norm(weights)
         rule, hint = "must give connections", "All weights are 0."
         require(norm > 0, "cell_types.table", rule, "none", hint)
+        rule, hint = "must have a finite norm", "Strengths and spread are too large."
+        require(np.isfinite(norm), "cell_types.table", rule, norm, hint)
         weights *= self.gain * np.sqrt(n) / norm
         return Connectivity(
             weights, mask, signs, cell_types=kind, type_names=tuple(table.names)

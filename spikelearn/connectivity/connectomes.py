@@ -64,6 +64,8 @@ class connectome(Family):
         does not suit the method.
     """
 
+    texts = ("name", "method")
+
     name: str
     method: str = "auto"
     inhibitory: float | None = None

@@ -99,7 +99,7 @@ class low_rank(Family):
     ) -> Connectivity:
         rule = f"must be at most n = {n}, the number of neurons"
         require(self.rank <= n, "low_rank.rank", rule, self.rank)
-        full = gaussian_weights(n, n, self.gain, rng)
+        full = gaussian(self.gain).draw(n, rng).weights
         return _dense(_with_norm_of(_cut(full, self.rank), full))
 
 
@@ -159,7 +159,7 @@ class aligned_low_rank(Family):
         rule = f"must have shape {(n_out, n_in)} (outputs, inputs)"
         fits = teacher.shape == (n_out, n_in)
         require(fits, "Ports.teacher", rule, teacher.shape)
-        norm_of = gaussian_weights(n, n, self.gain, rng)
+        norm_of = gaussian(self.gain).draw(n, rng).weights
         aligned = ports.w_out.T.astype(np.float64) @ teacher @ ports.w_in.T
         possible = int(np.linalg.matrix_rank(aligned))
         rule = f"must be at most {possible}, the rank of the map from inputs to targets"

@@ -18,6 +18,7 @@ from spikelearn.errors import require, unknown_name
 
 __all__ = ["MATCHES", "match"]
 
+LARGEST_NORM = 1e150  # the square of a larger one overflows
 SMALLEST_RADIUS = 1e-6  # of the norm: rounding gives nilpotent matrices such radii
 
 
@@ -48,8 +49,8 @@ def match(connectivity: Connectivity, mode: str, value: float) -> Connectivity:
     UnknownName
         If there is no such mode.
     InvalidValue
-        If no factor does it: all weights are 0, or the spectral radius of a nilpotent
-        matrix (a graph without loops) is asked for.
+        If no factor does it: all weights are 0, the spectral radius of a nilpotent
+        matrix (a graph without loops) is asked for, or the norm would not be finite.
     """
     if mode not in MATCHES:
         raise unknown_name("matching", mode, [*MATCHES, "lyapunov"])
@@ -65,4 +66,7 @@ def match(connectivity: Connectivity, mode: str, value: float) -> Connectivity:
     got = "a nilpotent matrix, whose spectral radius is 0 with any factor"
     hint = "Its graph may have no loops. Match 'frobenius'."
     require(now > SMALLEST_RADIUS * norm, where, rule, got, hint)
-    return connectivity.with_weights(weights * (value / now))
+    factor = value / now
+    rule = "must leave the Frobenius norm finite"
+    require(factor * norm <= LARGEST_NORM, where, rule, value)
+    return connectivity.with_weights(weights * factor)

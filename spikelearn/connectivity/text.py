@@ -1,7 +1,8 @@
 """Families as text: `low_rank(rank=1)`, `dale(base=erdos_renyi(0.1))`.
 
 The text is Python's syntax for calls, read without being executed: known names, literal
-arguments, and families as arguments of families.
+arguments, and families as arguments of families. Where a family has a text as its
+parameter (`Family.texts`), a bare name is one: `connectome(celegans)`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from spikelearn.connectivity.base import Family
-from spikelearn.errors import InvalidValue, require, unknown_name
+from spikelearn.errors import InvalidValue, UnknownName, require, unknown_name
 
 __all__ = ["parse_with"]
 
@@ -46,7 +48,8 @@ def parse_with(text: str, families: Mapping[str, type[Family]]) -> Family:
 def _unreadable(text: str) -> InvalidValue:
     return InvalidValue(
         f"connectivity must be a family with its parameters; got {text!r:.80}. "
-        "(For example low_rank(rank=1) or dale(base=erdos_renyi(0.1)).)"
+        "(For example low_rank(rank=1), dale(base=erdos_renyi(0.1)) or "
+        'connectome("celegans"), with texts in quotes.)'
     )
 
 
@@ -67,7 +70,20 @@ def _value(
     if name not in families:
         raise unknown_name("family of connectivity", name, families)
     signature = inspect.signature(families[name])
-    arguments = [_value(each, text, families, depth + 1) for each in node.args]
+    texts = families[name].texts
+
+    def argument(parameter: str | None, node: ast.expr) -> Any:
+        if isinstance(node, ast.Name):
+            if parameter in texts:
+                return node.id
+            if node.id not in families:
+                error = unknown_name("family of connectivity", node.id, families)
+                hint = 'Texts stand in quotes: connectome("celegans").'
+                raise UnknownName(f"{error} ({hint})")
+        return _value(node, text, families, depth + 1)
+
+    places = zip_longest(node.args, signature.parameters)
+    arguments = [argument(p, each) for each, p in places if each is not None]
     keywords: dict[str, Any] = {}
     for keyword in node.keywords:
         if keyword.arg is None or keyword.arg in keywords:
@@ -75,7 +91,7 @@ def _value(
         if keyword.arg not in signature.parameters:
             kind = f"parameter of {name}"
             raise unknown_name(kind, keyword.arg, signature.parameters)
-        keywords[keyword.arg] = _value(keyword.value, text, families, depth + 1)
+        keywords[keyword.arg] = argument(keyword.arg, keyword.value)
     try:
         signature.bind(*arguments, **keywords)
     except TypeError as error:

@@ -98,6 +98,17 @@ def test_task_aligned_families_see_the_reference_network():
             InvalidValue,
             r"must be within reach, -0\.",
         ),
+        (
+            ("delayed(gaussian, 1, 3)", "--match", "lyapunov=0"),
+            InvalidValue,
+            "must be asked of connections with delays of one step",
+        ),
+        (("connectome(worm)",), UnknownName, "unknown connectome 'worm'"),
+        (
+            ("gaussian(gain=1e308)",),
+            InvalidValue,
+            r"^gaussian\.gain must give weights with a finite norm; got 1e\+308",
+        ),
         (("gaussian", "--out", "a.pdf"), InvalidValue, "must end in .svg or .png"),
         (
             ("masked(gaussian, 1)",),
@@ -109,6 +120,14 @@ def test_task_aligned_families_see_the_reference_network():
 def test_wrong_input_is_refused(arguments, kind, message):
     with pytest.raises(kind, match=message):
         run(*arguments)
+
+
+def test_too_many_neurons(monkeypatch):
+    monkeypatch.setenv("SPIKELEARN_MEMORY_LIMIT", "8MB")
+    message = r"^--n must fit .*; got 40000 neurons that need .* \(At most 316 fit\.\)"
+    with pytest.raises(InvalidValue, match=message):
+        run("gaussian", "--n", 40000)
+    assert answer("gaussian", "--n", 10)["n"] == 10
 
 
 def test_a_run_is_described_before_and_after_training(tmp_path):

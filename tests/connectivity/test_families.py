@@ -93,6 +93,16 @@ def test_texts_in_other_words():
     assert made == connectivity.dale(base=connectivity.erdos_renyi(0.1))
     composed = connectivity.low_rank(30).masked(connectivity.erdos_renyi(0.2))
     assert parse("masked(low_rank(30), erdos_renyi(0.2))") == composed
+    worm = connectivity.connectome("celegans", "block")
+    for bare in (
+        "connectome(celegans, block)",
+        "connectome(method=block, name=celegans)",
+    ):
+        assert parse(bare) == parse(str(worm)) == worm
+    column = "cell_types(table=potjans_diesmann)"
+    assert parse(f"dale(base={column})") == connectivity.dale(
+        base=connectivity.cell_types("potjans_diesmann")
+    )
     delayed = connectivity.gaussian().delayed(2, 5)
     assert parse("delayed(gaussian, 2, 5)") == delayed
 
@@ -103,6 +113,10 @@ def test_texts_in_other_words():
         ("lowrank(1)", "unknown family of connectivity 'lowrank'. Did you mean 'low_r"),
         ("low_rank(rnk=1)", "unknown parameter of low_rank 'rnk'. Did you mean 'rank'"),
         ("open('x')", "unknown family of connectivity 'open'"),
+        ("connectome(human)", r"unknown connectome 'human'\. \(Known: celegans, opt"),
+        ("cell_types(gaussian)", "unknown table of cell types 'gaussian'"),
+        ("shuffle(celegans)", r'Texts stand in quotes: connectome\("celegans"\)'),
+        ("dale(base=gausian)", r"Did you mean 'gaussian'\?.*Texts stand in quotes"),
     ],
 )
 def test_unknown_names(text, message):
@@ -172,6 +186,25 @@ def test_wrong_parameters(text, message):
 def test_a_wrong_number_of_neurons(n):
     with pytest.raises(InvalidValue, match=r"^gaussian\.n must be a whole number >= 1"):
         connectivity.gaussian().draw(n)
+
+
+@pytest.mark.parametrize("gain", [1e308, 1e200])
+@pytest.mark.parametrize(
+    "family",
+    [text for text in TEXTS if hasattr(parse(text), "gain")],
+)
+def test_weights_that_are_too_large(family, gain):
+    made = dataclasses.replace(parse(family), gain=gain)
+    name = type(made).__name__
+    if "low_rank" in name:
+        name = "gaussian"
+    if getattr(made, "name", "") == "potjans_diesmann":
+        name = "cell_types"
+    message = rf"^{name}\.gain must give weights with a finite norm; got 1e\+"
+    with pytest.raises(InvalidValue, match=message):
+        made.draw(N, 0, ports())
+    with pytest.raises(InvalidValue, match=message):
+        connectivity.shuffle(made).draw(N, 0, ports())
 
 
 # Dense ------------------------------------------------------------------------------

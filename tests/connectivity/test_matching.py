@@ -42,6 +42,12 @@ def test_the_spectral_radius_of_a_rotation():
     assert spectral_radius(turn) == pytest.approx(0.7)
 
 
+def test_norms_that_are_too_large():
+    for mode in MATCHES:
+        with pytest.raises(InvalidValue, match=rf"^match\.{mode} must leave the Frob"):
+            match(gaussian().draw(N, 0), mode, 1e300)
+
+
 def connected(weights):
     return Connectivity(np.asarray(weights, float), np.asarray(weights) != 0)
 

@@ -95,6 +95,9 @@ def test_sizes_and_files(tmp_path):
         ),
         ({"strength": [[-1.0] * 3] * 3}, r"strength must be >= 0; got -1\. \(Signs st"),
         ({"strength": [["a"] * 3] * 3}, r"strength must be 3 rows of 3"),
+        ({"strength": [[True] * 3] * 3}, r"strength must be 3 rows of 3"),
+        ({"strength": [[1.0] * 3, [1.0] * 2, 1.0]}, r"strength must be 3 rows of 3"),
+        ({"fractions": ["0.5", "0.3", "0.2"]}, r"fractions must be 3 numbers"),
         ({"strength": [[float("nan")] * 3] * 3}, r"strength must be 3 rows of 3"),
         ({"signs": [1, -1, 2]}, r"signs must be 1, -1 or 0"),
         ({"signs": [1, -1]}, r"signs must be 3 numbers"),
@@ -107,6 +110,14 @@ def test_sizes_and_files(tmp_path):
 def test_tables_that_do_not_sum_up(changes, message):
     with pytest.raises(InvalidValue, match=r"^cell_types\." + message):
         cell_types(TABLE | changes)
+
+
+def test_strengths_without_a_norm():
+    for changes in ({"strength": [[1e300] * 3] * 3}, {"spread": 1e300}):
+        with pytest.raises(
+            InvalidValue, match=r"^cell_types\.table must have a finite"
+        ):
+            cell_types(TABLE | changes).draw(40)
 
 
 def test_other_wrong_tables(tmp_path):
