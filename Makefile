@@ -48,6 +48,9 @@ demo: $(VENV)/.stamp-demo
 test: export SPIKELEARN_REQUIRE_LAVA := 1
 test: export SPIKELEARN_REQUIRE_DASK := 1
 test: export SPIKELEARN_REQUIRE_NIR := 1
+# Threads of matrix products in each of the processes; those of spikelearn are explicit.
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
 ifneq ($(findstring norse,$(ORACLES)),)
 test: export SPIKELEARN_REQUIRE_TORCH := 1
 test: export SPIKELEARN_REQUIRE_NORSE := 1

@@ -125,7 +125,9 @@ def test_ours_was_compared_and_timed(result):
     assert result["gradient_error"] == 0.0
     raced = [p for p in result["peers"].values() if p["runs"]]
     assert len(raced) == 2, "the others fail before they are timed"
-    assert result["ours_runs"] == EFFORT.rounds * len(raced) + 1
+    # A peer that is much slower than the fastest runs once.
+    assert max(p["runs"] for p in raced) == EFFORT.rounds
+    assert result["ours_runs"] == sum(p["runs"] for p in raced) + 1
     assert result["ours_best_ms"] <= result["ours_ms"]
     assert result["n_rec"] == 100
 

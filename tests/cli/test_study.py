@@ -93,7 +93,7 @@ def test_a_complete_study_gets_its_report(tmp_path, monkeypatch):
     outcome = in_process(*options, reports={"toy": page})
     assert outcome.exit_code == 0
     assert "The mean is what it is." in outcome.stdout.replace("\n", " ")
-    assert "report.html" in outcome.stdout
+    assert "report.html" in outcome.stdout.replace("\n", "")
     assert (tmp_path / "report.html").read_text() == (
         "Units that count: 12 rows, 1 claims; spikelearn study toy --quick"
     )
