@@ -69,8 +69,8 @@ def regime_of_run(
 
     Compares the weights that the run kept on the way (training.snapshots) with those at
     its start; where it kept none, the best weights with the start drawn anew (of which
-    JSON has "start" and "later"). All
-    similarities are 1 for what did not change (lazy), and small in rich learning.
+    JSON has "start" and "later"). All similarities are 1 for what did not change
+    (lazy), and small in rich learning.
     Kernels are J J^T of the recurrent weights: of BPTT, of the local rule, and mixed.
     """
     figure = figure_of(out, "regime")

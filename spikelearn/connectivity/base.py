@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, cast
 
@@ -77,7 +78,7 @@ class Ports:
     teacher: np.ndarray | None = None
 
 
-class Family:
+class Family(abc.ABC):
     """A specification that matrices are drawn from; each is a frozen dataclass.
 
     `str(family)` is its text form, which `parse` reads back. `texts` are parameters for
@@ -120,10 +121,11 @@ class Family:
         require(np.isfinite(norm), where, rule, got)
         return made
 
+    @abc.abstractmethod
     def _draw(
         self, n: int, rng: np.random.Generator, ports: Ports | None
     ) -> Connectivity:
-        raise NotImplementedError
+        """Draw the connectivity of n neurons; n is a whole number >= 1."""
 
     def __str__(self) -> str:
         given = []

@@ -7,14 +7,12 @@ import numpy as np
 from spikelearn.studies.base import Claim, Row
 from spikelearn.studies.generalization_parts import (
     LOCAL,
-    BySeed,
     belongs,
     judge,
     mapped,
-    minus,
     values_of,
 )
-from spikelearn.studies.judging import Part, part_name, parts_of
+from spikelearn.studies.judging import BySeed, Part, minus, part_name, parts_of
 
 __all__ = ["curvature_of_rules", "edge_of_stability"]
 

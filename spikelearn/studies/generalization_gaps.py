@@ -11,17 +11,15 @@ import numpy as np
 from spikelearn.studies.base import Claim, Row
 from spikelearn.studies.generalization_parts import (
     ORDER,
-    BySeed,
     Pair,
     correlation,
     gap_of,
     judge,
     judge_over_seeds,
-    minus,
     values_of,
     with_sets,
 )
-from spikelearn.studies.judging import Part, part_name, parts_of
+from spikelearn.studies.judging import BySeed, Part, minus, part_name, parts_of
 from spikelearn.studies.matched_loss import GAPS
 from spikelearn.studies.statistics import mean_over_seeds
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelearn.errors import optional_import
 from spikelearn.studies.base import Claim, Row, Verdict
-from spikelearn.studies.judging import AGREEING, Part, judged, over_parts
+from spikelearn.studies.judging import AGREEING, BySeed, Part, judged, over_parts
 from spikelearn.studies.matched_loss import GAPS
 from spikelearn.studies.statistics import by_seed
 
@@ -17,7 +17,6 @@ __all__ = [
     "BASE",
     "LOCAL",
     "ORDER",
-    "BySeed",
     "Pair",
     "belongs",
     "correlation",
@@ -25,7 +24,6 @@ __all__ = [
     "judge",
     "judge_over_seeds",
     "mapped",
-    "minus",
     "values_of",
     "with_sets",
 ]
@@ -36,7 +34,6 @@ BASE = {"factor": 1.0, "schedule": "constant"}
 
 FEWEST = 4  # seeds for a correlation over them
 
-BySeed = dict[int, float]
 Pair = tuple[BySeed, BySeed]
 
 
@@ -106,11 +103,6 @@ def gap_of(view: list[Row], part: Part, **where: Any) -> BySeed:
     """Return the gap of the part's test set, by seed."""
     values = {name: value for name, value in part.items() if name != "set"}
     return values_of(view, GAPS[part["set"]], **(values | where))
-
-
-def minus(one: BySeed, other: BySeed) -> BySeed:
-    """Return the differences of the seeds that both have."""
-    return {seed: one[seed] - other[seed] for seed in one if seed in other}
 
 
 def mapped(values: BySeed, function: Callable[[float], Any]) -> BySeed:

@@ -7,15 +7,13 @@ import numpy as np
 from spikelearn.studies.base import Claim, Row
 from spikelearn.studies.generalization_parts import (
     BASE,
-    BySeed,
     belongs,
     correlation,
     judge,
-    minus,
     values_of,
     with_sets,
 )
-from spikelearn.studies.judging import Part, parts_of
+from spikelearn.studies.judging import BySeed, Part, minus, parts_of
 from spikelearn.studies.matched_loss import GAPS
 
 __all__ = ["decaying_steps", "larger_steps", "steps_too_large"]

@@ -9,7 +9,13 @@ import numpy as np
 
 from spikelearn.errors import optional_import
 from spikelearn.studies.base import Claim, Row
-from spikelearn.studies.judging import judged, over_parts, part_name, parts_of
+from spikelearn.studies.judging import (
+    best_and_worst,
+    judged,
+    over_parts,
+    part_name,
+    parts_of,
+)
 from spikelearn.studies.statistics import by_seed, mean_over_seeds
 
 __all__ = ["WORST_LOSS", "claims"]
@@ -82,15 +88,6 @@ def _losses(rows: list[Row], **where: Any) -> dict[float, dict[int, float]]:
     }
 
 
-def _chosen(table: dict[float, dict[int, float]], seed: int) -> tuple[float, float]:
-    """Return the best and the worst gain by the mean loss of all other seeds."""
-    means = {
-        gain: float(np.mean([v for s, v in column.items() if s != seed]))
-        for gain, column in table.items()
-    }
-    return min(means, key=means.__getitem__), max(means, key=means.__getitem__)
-
-
 def _plain(rows: list[Row], *rules: str) -> list[Row]:
     return [r for r in rows if r["flossing"] == "none" and r["rule"] in rules]
 
@@ -102,7 +99,7 @@ def _a1(rows: list[Row]) -> Claim:
         table = _losses(some, **part)
         result = {}
         for seed in next(iter(table.values())):
-            best, worst = _chosen(table, seed)
+            best, worst = best_and_worst(table, seed)
             result[seed] = table[worst][seed] - table[best][seed]
         return result
 
@@ -264,7 +261,7 @@ def _compare(rows: list[Row], part: dict[str, Any], flossing: str) -> _Compariso
     flossed = _losses(rows, **part, flossing=flossing)
     found = _Comparison({}, {}, {}, {})
     for seed in next(iter(plain.values())):
-        best, worst = _chosen(plain, seed)
+        best, worst = best_and_worst(plain, seed)
         gap = found.gap[seed] = plain[worst][seed] - plain[best][seed]
         gain = found.gain[seed] = plain[worst][seed] - flossed[worst][seed]
         found.beyond[seed] = gain - RECOVERED * gap
@@ -284,7 +281,9 @@ def _beyond_homeostasis(rows: list[Row]) -> list[Claim]:
         plain, alone, both = (
             _losses(some, **part, flossing=way) for way in ("none", *ways)
         )
-        worst = {seed: _chosen(plain, seed)[1] for seed in next(iter(plain.values()))}
+        worst = {
+            seed: best_and_worst(plain, seed)[1] for seed in next(iter(plain.values()))
+        }
         return {seed: alone[g][seed] - both[g][seed] for seed, g in worst.items()}
 
     means, by_part = over_parts(parts, difference)

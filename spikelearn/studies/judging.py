@@ -15,11 +15,22 @@ import numpy as np
 from spikelearn.studies.base import Claim, Row, Verdict
 from spikelearn.studies.statistics import mean_over_seeds
 
-__all__ = ["AGREEING", "judged", "over_parts", "part_name", "parts_of"]
+__all__ = [
+    "AGREEING",
+    "BySeed",
+    "Part",
+    "best_and_worst",
+    "judged",
+    "minus",
+    "over_parts",
+    "part_name",
+    "parts_of",
+]
 
 AGREEING = 0.75  # share of parts with the sign of the claim
 
 Part = dict[str, Any]
+BySeed = dict[int, float]
 
 
 def parts_of(rows: Iterable[Row], *names: str) -> list[Part]:
@@ -31,6 +42,22 @@ def parts_of(rows: Iterable[Row], *names: str) -> list[Part]:
 def part_name(part: Part) -> str:
     """Return a part in words: its values."""
     return " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in part.values())
+
+
+def minus(one: Mapping[int, float], other: Mapping[int, float]) -> BySeed:
+    """Return the differences of the seeds that both have."""
+    return {seed: one[seed] - other[seed] for seed in one if seed in other}
+
+
+def best_and_worst(
+    table: Mapping[float, Mapping[int, float]], seed: int
+) -> tuple[float, float]:
+    """Return the best and the worst gain by the mean loss of all other seeds."""
+    means = {
+        gain: float(np.mean([v for s, v in column.items() if s != seed]))
+        for gain, column in table.items()
+    }
+    return min(means, key=means.__getitem__), max(means, key=means.__getitem__)
 
 
 def over_parts(

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from spikelearn.studies.base import Claim, Row
-from spikelearn.studies.judging import judged, over_parts, parts_of
+from spikelearn.studies.judging import (
+    BySeed,
+    Part,
+    best_and_worst,
+    judged,
+    over_parts,
+    parts_of,
+)
 from spikelearn.studies.statistics import by_seed, mean_over_seeds
 
 __all__ = ["CONTROL", "FORMS", "MEASURES", "WORST_LOSS", "claims"]
@@ -26,7 +33,6 @@ SOLVED = 0.75  # accuracy half-way from a guess to no error
 CONTROL = "weight-decay"
 FORMS = ("rescaled", "subspace")
 
-BySeed = dict[int, float]
 Effects = tuple[BySeed, dict[str, float], dict[str, Any]]
 """Means over parts by seed, means over seeds by part, and further detail."""
 
@@ -76,7 +82,10 @@ class Pair:
     ) -> Effects:
         """Return the effect with every initial gain as a part."""
         parts = parts_of(self.rows, "gain")
-        value = lambda part: self.effect(column, part, effect, missing)  # noqa: E731
+
+        def value(part: Part) -> BySeed:
+            return self.effect(column, part, effect, missing)
+
         return (*over_parts(parts, value), {})
 
 
@@ -114,7 +123,7 @@ def _robust(pair: Pair) -> Effects:
     narrower, better, cost = {}, {}, {}
     for seed in next(iter(mine.values()), {}):
         (best, worst), (their_best, their_worst) = (
-            [table[gain][seed] for gain in _chosen(table, seed)]
+            [table[gain][seed] for gain in best_and_worst(table, seed)]
             for table in (mine, theirs)
         )
         narrower[seed] = (their_worst - their_best) - (worst - best)
@@ -127,16 +136,11 @@ def _robust(pair: Pair) -> Effects:
 def _losses(rows: list[Row], form: str) -> dict[float, BySeed]:
     """Return the test loss by gain and seed."""
     gains = sorted({row["gain"] for row in rows})
-    return {g: by_seed(rows, "test_loss", form=form, gain=g) for g in gains}  # type: ignore[misc]
-
-
-def _chosen(table: dict[float, BySeed], seed: int) -> tuple[float, float]:
-    """Return the best and the worst gain by the mean loss of all other seeds."""
-    means = {
-        gain: float(np.mean([v for s, v in column.items() if s != seed]))
+    table = {g: by_seed(rows, "test_loss", form=form, gain=g) for g in gains}
+    return {
+        gain: {seed: loss for seed, loss in column.items() if loss is not None}
         for gain, column in table.items()
     }
-    return min(means, key=means.__getitem__), max(means, key=means.__getitem__)
 
 
 def _estimate(values: BySeed) -> dict[str, float] | None:

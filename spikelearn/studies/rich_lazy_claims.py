@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from spikelearn.errors import optional_import
 from spikelearn.studies.base import Claim, Row
-from spikelearn.studies.judging import judged, over_parts, parts_of
+from spikelearn.studies.judging import judged, minus, over_parts, parts_of
 from spikelearn.studies.statistics import by_seed
 
 __all__ = ["CONTROLS", "MEASURES", "claims"]
@@ -119,10 +119,6 @@ def _values(rows: list[Row], measure: Measure, **where: Any) -> dict[int, float]
     }
 
 
-def _difference(one: Mapping[int, float], other: Mapping[int, float]) -> dict:
-    return {seed: one[seed] - other[seed] for seed in one if seed in other}
-
-
 def _inits(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(row["init"] for row in rows))
 
@@ -210,7 +206,7 @@ def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
                 f"B3 rank{suffix}",
                 f"Experimentally driven families have a lower effective rank{suffix}.",
                 some,
-                lambda part: _difference(
+                lambda part: minus(
                     _values(rows, rank, **part), _values(rows, rank, init="gaussian")
                 ),
                 False,
@@ -223,7 +219,7 @@ def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
         def beyond(
             part: Row, other: str = "gaussian", m: Measure = measure
         ) -> dict[int, float]:
-            return _difference(_values(rows, m, **part), _values(rows, m, init=other))
+            return minus(_values(rows, m, **part), _values(rows, m, init=other))
 
         def beyond_null(part: Row, of: Callable = beyond) -> dict[int, float]:
             return of(part, f"{NULL}{part['init']})")
@@ -263,7 +259,7 @@ def _aligned(rows: list[Row], suffix: str) -> list[Claim]:
 
         def difference(part: Row, m: Measure = measure) -> dict[int, float]:
             random = part | {"init": part["init"].removeprefix("aligned_")}
-            return _difference(_values(some, m, **part), _values(some, m, **random))
+            return minus(_values(some, m, **part), _values(some, m, **random))
 
         found.append(
             _compared(
@@ -292,10 +288,10 @@ def _stable(rows: list[Row], suffix: str) -> list[Claim]:
             low, full = (
                 _values(some, m, init=i, **part) for i in (inits[0], inits[-1])
             )
-            return {k: s * v for k, v in _difference(full, low).items()}
+            return {k: s * v for k, v in minus(full, low).items()}
 
         def shrinks(part: Row, m: Measure = measure, s: int = sign) -> dict[int, float]:
-            return _difference(span(part, usual, m, s), span(part, stable, m, s))
+            return minus(span(part, usual, m, s), span(part, stable, m, s))
 
         found.append(
             _compared(
