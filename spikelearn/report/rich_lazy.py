@@ -138,6 +138,8 @@ def _by_init(
         for axes, part in panels(figure, some, "measure", "task"):
             for shade, line in zip(SHADES, lines, strict=False):
                 one = [row for row in part if row["line"] == line]
+                if not one:
+                    continue
                 inits = list(dict.fromkeys(row["init"] for row in one))
                 place = [inits.index(row["init"]) for row in one]
                 values = [row["value"] for row in one]
@@ -146,8 +148,7 @@ def _by_init(
                     np.mean([r["value"] for r in one if r["init"] == i]) for i in inits
                 ]
                 axes.plot(range(len(inits)), means, color=shade, lw=1.2, label=line)
-                if inits:
-                    axes.set_xticks(range(len(inits)), [_short(i) for i in inits])
+                axes.set_xticks(range(len(inits)), [_short(i) for i in inits])
             if part and part[0]["measure"] == "weight change":
                 axes.set_yscale("log")
         name_lines(figure, 6.0)
@@ -178,7 +179,7 @@ def _by_family(
                     ".",
                     color=shade,
                     markersize=4,
-                    label=line,
+                    label=line if one else None,
                 )
             if measure == "weight change":
                 axes.set_xscale("log")
