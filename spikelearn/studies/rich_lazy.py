@@ -215,8 +215,10 @@ def train_one(unit: Unit) -> dict[str, Any]:
     start = {name: structure[name] for name in STRUCTURE}
     start["exponent_start"] = structure["lyapunov"]
     losses = losses_of(trainer)
-    end = _exponent(network, x) if np.isfinite(losses).all() else None
-    if end is None:  # ran away, perhaps into silence
+    finite = bool(np.isfinite(losses).all())
+    end = _exponent(network, x) if finite else None
+    silenced = end is None and start["exponent_start"] is not None
+    if silenced or not finite:
         return start | {"diverged": True, "test_loss": WORST_LOSS}
     steps = learning_steps(batch)
     answer = steps[-1:] if unit["task"] == ROWS else _decision(trainer)
