@@ -140,7 +140,7 @@ def test_float32_is_close_to_float64():
 
 def test_products_take_less_memory_than_a_kernel_or_a_jacobian(monkeypatch):
     monkeypatch.setattr(jacobians, "TILE_ROWS", 96)
-    n_steps, n_trials, n_rec = 6, 120, 40
+    n_steps, n_trials, n_rec = 6, 240, 80  # 4 MB: objects of Python hardly count
     network = build(LeakyRate(3.0), n_rec, dtype="float32")
     x = inputs(n_steps, n_trials).astype(np.float32)
     record = network.run(x)

@@ -159,6 +159,13 @@ def test_a_unit_is_reproducible_and_complete(cell):
     assert other["frobenius"] == pytest.approx(one["frobenius"], rel=1e-5)
 
 
+def test_images_whose_first_rows_are_blank_have_measures_without_exponents():
+    found = train_one(UNIT | {"task": "smnist-rows", "n_rec": 60})
+    assert not found["diverged"] and 0 < found["weight_change"] < 1
+    assert found["exponent_start"] is found["exponent_end"] is None
+    assert 0 < found["ka_bptt"] < 1 and 0 <= found["test_accuracy"] < 0.5
+
+
 @pytest.mark.parametrize("match", ["spectral_radius", "lyapunov"])
 def test_matrices_are_matched_to_the_gaussian_one_of_the_seed(match):
     column = {"spectral_radius": "spectral_radius", "lyapunov": "exponent_start"}[match]
