@@ -100,7 +100,8 @@ class Part:
 MATCHED = ("spectral_radius", "lyapunov")
 ALIGNED = ("aligned_low_rank(1)", "low_rank(1)")
 WORM = 'connectome("celegans")'
-SHORT, SPIKING = 800, 500  # iterations
+SHORT = 800  # iterations
+SPIKING: dict[str, Any] = {"length": 500, "cells": ("LIF",), "trials": 32}
 PARTS = (
     Part("published", RANKS, RING, 10_000, trials=320, kernels="bptt"),
     Part("images", RANKS, (ROWS,), 300, batch_size=200, kernels="bptt"),
@@ -109,16 +110,15 @@ PARTS = (
     Part("stable", RANKS, RING, SHORT, gains=(STABLE_GAIN,)),
     Part("aligned", ALIGNED, SOLVED, SHORT),
     Part("families", FAMILIES, ("dms",), SHORT, matches=("frobenius", "lyapunov")),
-    Part("short", RANKS, SOLVED, SPIKING, ("LIF",), rules=("bptt", "e-prop")),
-    Part("matched", RANKS, ("2af",), SPIKING, ("LIF",), matches=MATCHED),
-    Part("stable", RANKS, SOLVED, SPIKING, ("LIF",), gains=(STABLE_GAIN,)),
-    Part("aligned", ALIGNED, SOLVED, SPIKING, ("LIF",)),
+    Part("short", RANKS, SOLVED, **SPIKING, rules=("bptt", "e-prop")),
+    Part("matched", RANKS, ("2af",), **SPIKING, matches=MATCHED),
+    Part("stable", RANKS, SOLVED, **SPIKING, gains=(STABLE_GAIN,)),
+    Part("aligned", ALIGNED, SOLVED, **SPIKING),
     Part(
         "families",
         ("gaussian", "dale(balanced=True)", WORM, f"shuffle({WORM})"),
         ("2af",),
-        SPIKING,
-        ("LIF",),
+        **SPIKING,
     ),
 )
 
