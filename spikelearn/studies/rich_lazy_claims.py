@@ -19,6 +19,7 @@ __all__ = ["CONTROLS", "MEASURES", "claims"]
 CONTROLS = ("gaussian", "erdos_renyi(0.1)", "orthogonal", "lognormal")
 """Families that are not experimentally driven."""
 NULL = "shuffle("
+FEWEST_RANKS = 3  # of a correlation
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def claims(rows: list[Row]) -> list[Claim]:
     same seed: of a family and the Gaussian matrix, of an aligned matrix and a random
     one of the same rank, of the span between ranks at the two gains. Effects are
     averaged over parts (tasks, or families) within a seed; intervals are Student's over
-    seeds. A part in which a network ran away, or could not be matched, does not count
-    for that seed. One seed alone gives no verdict.
+    seeds. A network that ran away, or could not be matched, does not count:
+    correlations are over the other ranks of its seed and task, at least three, and
+    there are no differences to it. One seed alone gives no verdict.
     """
     if len({row["seed"] for row in rows}) < 2:
         return []
@@ -153,17 +155,16 @@ def _by_rank(rows: list[Row], group: str, words: str) -> list[Claim]:
 def _rank_order(rows: list[Row], measure: Measure, part: Row) -> dict[int, float]:
     """Return Spearman's correlation with the order of the ranks, by seed."""
     stats = optional_import("scipy.stats", "studies", "statistics of a study")
-    inits = _inits(rows)
-    table = [_values(rows, measure, init=init, **part) for init in inits]
+    table = [_values(rows, measure, init=init, **part) for init in _inits(rows)]
     result = {}
-    for seed in table[0]:
-        column = [values[seed] for values in table if seed in values]
-        if len(column) == len(inits):
-            varies = np.ptp(column) > 0
-            order = range(len(inits))
-            result[seed] = (
-                float(stats.spearmanr(order, column).statistic) if varies else 0.0
-            )
+    for seed in sorted(set().union(*table)):
+        known = [(k, v[seed]) for k, v in enumerate(table) if seed in v]
+        if len(known) < FEWEST_RANKS:
+            continue
+        order, column = zip(*known, strict=True)
+        varies = np.ptp(column) > 0
+        found = stats.spearmanr(order, column).statistic if varies else 0.0
+        result[seed] = float(found)
     return result
 
 

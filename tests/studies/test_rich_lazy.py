@@ -116,6 +116,17 @@ def test_networks_that_ran_away_do_not_count():
     assert by_id["B2 representation, published"].n == 4
 
 
+def test_an_order_of_ranks_needs_three_that_did_not_run_away():
+    rows = table(published)
+    for row in rows:
+        ranks = {0: ["low_rank(1)"], 1: ["low_rank(1)", "low_rank(5)", "gaussian"]}
+        if row["part"] == "images" and row["init"] in ranks.get(row["seed"], []):
+            row |= {"diverged": True, "weight_change": None}
+    (claim,) = (c for c in claims(rows) if c.id == "B1 weights, images")
+    assert (claim.n, claim.effect, claim.verdict) == (3, -1.0, "reproduced")
+    assert claim.detail["diverged"] == 4
+
+
 def test_one_seed_gives_no_verdict():
     assert claims(table(published, seeds=1)) == []
 
