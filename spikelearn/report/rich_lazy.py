@@ -16,7 +16,6 @@ from spikelearn.report.study_page import (
     Row,
     chart,
     crossed,
-    effects,
     name_axes,
     name_lines,
     panels,
@@ -84,10 +83,21 @@ def write_rich_lazy(
         rows,
         [each for each in drawn if each is not None],
         section("Verdicts", tag("p", MEANING), verdicts(claims)),
-        section("Effects in every part", effects(claims)),
+        section("Effects in every part", *_effects(claims)),
         section("The networks before training", _before(rows)),
         *_times(folder),
     )
+
+
+def _effects(claims: Iterable[Row]) -> Iterator[Markup]:
+    """Yield the effects in every part, in a table for each set of parts."""
+    tables: dict[tuple[str, ...], dict[str, dict[str, float]]] = {}
+    for claim in claims:
+        parts = claim["detail"]["parts"]
+        if parts:
+            tables.setdefault(tuple(parts), {})[claim["id"]] = parts
+    for lines in tables.values():
+        yield crossed(lines, "claim")
 
 
 def _times(folder: Path) -> Iterator[Markup]:
@@ -133,6 +143,7 @@ def _by_init(
     some = _chosen(rows, lines)
     if not some:
         return None
+    inits = sorted({row["init"] for row in some}, key=_rank)
 
     def draw(figure: Any) -> None:
         for axes, part in panels(figure, some, "measure", "task"):
@@ -140,17 +151,22 @@ def _by_init(
                 one = [row for row in part if row["line"] == line]
                 if not one:
                     continue
-                inits = list(dict.fromkeys(row["init"] for row in one))
                 place = [inits.index(row["init"]) for row in one]
                 values = [row["value"] for row in one]
                 axes.plot(place, values, ".", color=shade, markersize=3, alpha=0.6)
+                there = sorted(set(place))
                 means = [
-                    np.mean([r["value"] for r in one if r["init"] == i]) for i in inits
+                    np.mean([v for v, k in zip(values, place, strict=True) if k == at])
+                    for at in there
                 ]
-                axes.plot(range(len(inits)), means, color=shade, lw=1.2, label=line)
-                axes.set_xticks(range(len(inits)), [_short(i) for i in inits])
+                axes.plot(there, means, color=shade, lw=1.2, label=line)
+            ranks = [_rank(init) for init in inits]
+            names = ["full" if rank == np.inf else f"{rank:g}" for rank in ranks]
+            axes.set_xticks(range(len(inits)), names)
             if part and part[0]["measure"] == "weight change":
                 axes.set_yscale("log")
+                axes.set_yticks(*_log_ticks(_changes(some)))
+                axes.minorticks_off()
         name_lines(figure, 6.0)
         name_axes(figure, "initial rank", "value; 1 is lazy for the alignments")
 
@@ -183,6 +199,8 @@ def _by_family(
                 )
             if measure == "weight change":
                 axes.set_xscale("log")
+                axes.set_xticks(*_log_ticks(_changes(some)))
+                axes.minorticks_off()
             axes.set_yticks(range(len(inits)), inits, fontsize=5.5)
         name_lines(figure, 6.0)
 
@@ -190,8 +208,25 @@ def _by_family(
     return chart(name, some, draw, KEYS, text, ("line", "measure"))
 
 
-def _short(init: str) -> str:
-    return init[len("low_rank(") : -1] if init.startswith("low_rank(") else "full"
+def _changes(rows: Iterable[Row]) -> list[float]:
+    return [row["value"] for row in rows if row["measure"] == "weight change"]
+
+
+def _log_ticks(values: Sequence[float]) -> tuple[list[float], list[str]]:
+    """Return ticks within values, with labels: 1, 2, 5, 10, ... or powers of ten."""
+    low, high = min(values, default=1.0), max(values, default=1.0)
+    tens = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    fine = [
+        float(t) for ten in tens for t in (ten, 2 * ten, 5 * ten) if low <= t <= high
+    ]
+    ticks = fine if len(fine) <= 5 else [float(t) for t in tens if low <= t <= high]
+    return ticks, [f"{tick:g}" for tick in ticks]
+
+
+def _rank(init: str) -> float:
+    """Return the rank of an initial matrix; infinity for the full one."""
+    low = init.startswith("low_rank(")
+    return float(init[len("low_rank(") : -1]) if low else np.inf
 
 
 def _before(rows: Sequence[Row]) -> Markup:
@@ -201,7 +236,7 @@ def _before(rows: Sequence[Row]) -> Markup:
         "spectral radius": "spectral_radius",
         "eigenvalue rank": "eigenvalue_rank",
         "stable rank": "stable_rank",
-        "exponent per step": "exponent_start",
+        "exponent": "exponent_start",
     }
     lines: dict[str, dict[str, float | None]] = {}
     for name in dict.fromkeys(map(_name, rows)):

@@ -101,9 +101,9 @@ def verdicts(
     start = ("claim", "statement", "verdict", "effect", "95 % interval")
     lines = []
     for claim in claims:
-        low, high = (significant(claim[name], 3) for name in ("ci_low", "ci_high"))
+        effect, low, high = (_shown(claim[n]) for n in ("effect", "ci_low", "ci_high"))
         words = [claim[name] for name in ("id", "statement", "verdict")]
-        numbers = [significant(claim["effect"], 3), tag("span", low, " to ", high)]
+        numbers = [effect, tag("span", low, " to ", high)]
         others = [value(claim) for value in more.values()]
         lines.append([*words, *numbers, *others, str(claim["n"]), claim["test"]])
     numeric = (3, *range(len(start), len(start) + len(more) + 1))
@@ -115,10 +115,15 @@ def crossed(lines: Mapping[str, Mapping[str, float | None]], first: str) -> Mark
     heads = list(dict.fromkeys(name for line in lines.values() for name in line))
 
     def cell(number: float | None) -> Markup | str:
-        return "" if number is None else significant(number, 3)
+        return "" if number is None else _shown(number)
 
     body = [[name, *(cell(line.get(h)) for h in heads)] for name, line in lines.items()]
     return table([first, *heads], body, numeric=range(1, len(heads) + 1))
+
+
+def _shown(number: float | None) -> Markup:
+    """Return a number with three digits; what only rounding keeps from 0 is 0."""
+    return significant(None if number is None else round(number, 12), 3)
 
 
 def effects(claims: Iterable[Row]) -> Markup:

@@ -19,6 +19,11 @@ __all__ = ["CONTROLS", "MEASURES", "claims"]
 CONTROLS = ("gaussian", "erdos_renyi(0.1)", "orthogonal", "lognormal")
 """Families that are not experimentally driven."""
 NULL = "shuffle("
+MATCHED = {
+    "frobenius": "norm",
+    "spectral_radius": "spectral radius",
+    "lyapunov": "largest exponent",
+}
 FEWEST_RANKS = 3  # of a correlation
 
 
@@ -197,7 +202,7 @@ def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
         if part["init"] not in CONTROLS and not part["init"].startswith(NULL)
     ]
     nulls = [p for p in some if f"{NULL}{p['init']})" in _inits(rows)]
-    matched = f"matched in {match}{suffix}".replace("_", " ")
+    matched = f"matched in {MATCHED[match]}{suffix}"
     gaussian = "that of the family minus that of the Gaussian matrix of the seed"
     rank = Measure("eigenvalue_rank", "effective rank")
     found = []
@@ -228,8 +233,8 @@ def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
         found += [
             _compared(
                 f"B3 {name}, {match}{suffix}",
-                f"They learn more richly than the Gaussian matrix: {measure.words} "
-                f"({matched}).",
+                "Experimentally driven families learn more richly than the Gaussian "
+                f"matrix: {measure.words} ({matched}).",
                 some,
                 beyond,
                 measure.rich_is_larger,
