@@ -11,6 +11,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from typer.testing import CliRunner
 
 from spikelearn.cli import app, main
 from spikelearn.tasks import TASKS
@@ -80,8 +81,8 @@ def test_all_verbs_are_there():
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_shows_an_example(verb):
-    outcome = spikelearn(verb, "--help")
-    assert outcome.returncode == 0
+    outcome = CliRunner().invoke(app, [verb, "--help"])
+    assert outcome.exit_code == 0
     assert "Example: spikelearn" in outcome.stdout
 
 

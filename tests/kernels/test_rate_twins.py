@@ -166,8 +166,9 @@ def _results(network, x, signal, threads=1):
     return results | {"h": record.state("v"), "i": record.state("i")}
 
 
-@pytest.mark.parametrize("inputs", INPUTS)
-@pytest.mark.parametrize("delay", [1, 4])
+@pytest.mark.parametrize(
+    ("delay", "inputs"), list(zip((1, 4, 4, 1), INPUTS, strict=True))
+)
 def test_a_larger_network_equals_the_twin(delay, inputs):
     network, x = _big(delay=delay, inputs=inputs)
     signal = make_full_signal(network, x)
