@@ -19,7 +19,7 @@ __all__ = ["CONTROLS", "MEASURES", "claims"]
 CONTROLS = ("gaussian", "erdos_renyi(0.1)", "orthogonal", "lognormal")
 """Families that are not experimentally driven."""
 NULL = "shuffle("
-MATCHED = {
+IN_WORDS = {
     "frobenius": "norm",
     "spectral_radius": "spectral radius",
     "lyapunov": "largest exponent",
@@ -202,7 +202,7 @@ def _families(rows: list[Row], match: str, suffix: str) -> list[Claim]:
         if part["init"] not in CONTROLS and not part["init"].startswith(NULL)
     ]
     nulls = [p for p in some if f"{NULL}{p['init']})" in _inits(rows)]
-    matched = f"matched in {MATCHED[match]}{suffix}"
+    matched = f"matched in {IN_WORDS[match]}{suffix}"
     gaussian = "that of the family minus that of the Gaussian matrix of the seed"
     rank = Measure("eigenvalue_rank", "effective rank")
     found = []
